@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+#
+# make help	what there is
+# make V=1	show each command
+
+VERSION	:= 0.1.0
+SOVERSION := 0
+
+CC	?= cc
+AR	?= ar
+OBJCOPY	?= objcopy
+CFLAGS	?= -O2 -g
+B	:= build
+
+prefix	?= /usr/local
+libdir	?= $(prefix)/lib
+includedir ?= $(prefix)/include
+mandir	?= $(prefix)/share/man
+
+# What the sources need, whatever the caller puts into CFLAGS and LDFLAGS.
+need_cflags = -std=gnu11 -D_GNU_SOURCE -Iinclude -Wall -Wextra -Wstrict-prototypes \
+	       -Wmissing-prototypes -Werror -MMD -MP -MF $@.d
+lib_cflags := -fvisibility=hidden
+test_cflags := -Itests/common -pthread
+lib_ldflags := -Wl,-soname,librseq_op.so.$(SOVERSION) -Wl,-z,defs -Wl,-z,nodelete \
+	       -Wl,--version-script,lib/librseq_op.map
+
+V ?= 0
+ifeq ($(V),0)
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(2);
+endif
+
+static := $(B)/librseq_op.a
+shared := $(B)/librseq_op.so.$(VERSION)
+lib_src := $(wildcard lib/*.c)
+# Programs: a source a program, named after it.
+test_src := $(wildcard tests/unit/*.c tests/numa/*.c tests/singlestep/*.c)
+test_common := $(patsubst %.c,$(B)/%.o,$(wildcard tests/common/*.c))
+tests	:= $(patsubst %.c,$(B)/%,$(test_src))
+benches	:= $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
+examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
+
+.PHONY: all lib tests clean help deps check demo bench install uninstall lint
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: lib tests $(benches) $(examples) ## Build the library, tests, benchmarks and examples
+
+lib: $(static) $(shared) $(B)/librseq_op.so ## Build librseq_op, static and shared
+
+tests: $(tests) ## Build the test programs
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## Install the Debian packages needed, or say which are missing
+	$(Q)tools/deps
+
+check: lib tests $(examples) ## Run all tests, on this machine and in a VM with the patched kernel
+	$(Q)tests/check
+
+demo: lib $(examples) ## Show what rseq_op does, with figures (VM=6.12: in the VM too)
+	$(Q)tools/demo $(if $(VM),--vm $(VM))
+
+bench: lib $(benches) ## Measure the operations and, in the VM, count instructions
+	$(Q)bench/run
+
+include mk/kernel.mk
+
+# The library
+
+$(B)/lib/%.o: lib/%.c Makefile
+	$(Q)mkdir -p $(@D)
+	$(call say,CC,$@) $(CC) $(CFLAGS) $(need_cflags) $(lib_cflags) -c -o $@ $<
+
+$(B)/lib/%.lo: lib/%.c Makefile
+	$(Q)mkdir -p $(@D)
+	$(call say,CC,$@) $(CC) $(CFLAGS) $(need_cflags) $(lib_cflags) -fPIC -c -o $@ $<
+
+# One object, so that the constructor is always linked in, and what is internal to
+# the library is no name in the program.
+$(B)/lib/librseq_op.o: $(patsubst %.c,$(B)/%.o,$(lib_src)) Makefile
+	$(call say,LD,$@) $(LD) -r -o $@ $(filter %.o,$^) && $(OBJCOPY) --localize-hidden $@
+
+$(static): $(B)/lib/librseq_op.o
+	$(Q)rm -f $@
+	$(call say,AR,$@) $(AR) rcs $@ $^
+
+$(shared): $(patsubst %.c,$(B)/%.lo,$(lib_src)) lib/librseq_op.map Makefile
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -shared $(lib_ldflags) -o $@ $(filter %.lo,$^) -pthread
+
+$(B)/librseq_op.so: $(shared)
+	$(Q)ln -sf $(notdir $(shared)) $(B)/librseq_op.so.$(SOVERSION)
+	$(Q)ln -sf librseq_op.so.$(SOVERSION) $@
+
+# Programs
+
+$(B)/tests/%.o: tests/%.c Makefile
+	$(Q)mkdir -p $(@D)
+	$(call say,CC,$@) $(CC) $(CFLAGS) $(need_cflags) $(test_cflags) -c -o $@ $<
+
+$(B)/%.o: %.c Makefile
+	$(Q)mkdir -p $(@D)
+	$(call say,CC,$@) $(CC) $(CFLAGS) $(need_cflags) -pthread -c -o $@ $<
+
+$(tests): $(B)/%: $(B)/%.o $(test_common) $(static)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -lcmocka -lnuma
+
+$(benches) $(examples): $(B)/%: $(B)/%.o $(static)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
+
+-include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
+
+# Around it
+
+install: lib ## Install library, headers and man pages (DESTDIR= prefix= libdir=)
+	install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/rseq_op/arch \
+		$(DESTDIR)$(includedir)/linux $(DESTDIR)$(mandir)/man2 $(DESTDIR)$(mandir)/man3
+	install -m 644 $(static) $(DESTDIR)$(libdir)
+	install -m 755 $(shared) $(DESTDIR)$(libdir)
+	ln -sf $(notdir $(shared)) $(DESTDIR)$(libdir)/librseq_op.so.$(SOVERSION)
+	ln -sf librseq_op.so.$(SOVERSION) $(DESTDIR)$(libdir)/librseq_op.so
+	install -m 644 include/rseq_op/*.h $(DESTDIR)$(includedir)/rseq_op
+	install -m 644 include/rseq_op/arch/*.h $(DESTDIR)$(includedir)/rseq_op/arch
+	install -m 644 include/linux/cpu_opv.h $(DESTDIR)$(includedir)/linux
+	install -m 644 man/*.2 $(DESTDIR)$(mandir)/man2
+	install -m 644 man/*.3 $(DESTDIR)$(mandir)/man3
+	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
+		-e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \
+		lib/rseq_op.pc.in > $(DESTDIR)$(libdir)/pkgconfig/rseq_op.pc
+
+uninstall: ## Remove what install put there
+	rm -f $(addprefix $(DESTDIR)$(libdir)/,librseq_op.a librseq_op.so librseq_op.so.$(SOVERSION) \
+		$(notdir $(shared)) pkgconfig/rseq_op.pc) $(DESTDIR)$(includedir)/linux/cpu_opv.h \
+		$(patsubst man/%.2,$(DESTDIR)$(mandir)/man2/%.2,$(wildcard man/*.2)) \
+		$(patsubst man/%.3,$(DESTDIR)$(mandir)/man3/%.3,$(wildcard man/*.3))
+	rm -rf $(DESTDIR)$(includedir)/rseq_op
+
+clean: ## Remove build/ (kernels stay in the cache)
+	rm -rf $(B)

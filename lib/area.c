@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+/*
+ * struct rseq of each thread: libc's where it has registered one, our own
+ * otherwise.
+ *
+ * Which of the two it is does not change: the sequences reach it at one offset
+ * from the thread pointer. Our own lies in the static TLS block, where a library
+ * opened by dlopen() finds room only for a few dozen bytes. It is not
+ * unregistered: the block outlives its thread's last instruction in user space,
+ * and the library is linked so that it is not unloaded.
+ */
+#include <errno.h>
+#include <linux/rseq.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+
+#include "internal.h"
+
+#ifndef AT_RSEQ_FEATURE_SIZE
+# define AT_RSEQ_FEATURE_SIZE	27
+#endif
+
+/* The size that every kernel accepts (Linux 4.18), and what we reserve. */
+#define AREA_SIZE_MIN	32
+#define AREA_SIZE_MAX	64
+
+struct area {
+	_Alignas(AREA_SIZE_MAX) struct {
+		uint32_t cpu_id_start;
+		int32_t cpu_id;
+		uint64_t rseq_cs;
+	} rseq;
+	char features[AREA_SIZE_MAX - 16];
+};
+
+_Static_assert(offsetof(struct rseq, cpu_id) == 4 && offsetof(struct rseq, rseq_cs) == 8,
+	       "the layout that the sequences and struct area rely on");
+
+static __thread struct area own __attribute__((tls_model("initial-exec"))) = {
+	.rseq.cpu_id = RSEQ_CPU_ID_UNINITIALIZED,
+};
+
+/* glibc 2.35 and later; a size of 0 says that nothing is registered. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+
+ptrdiff_t rseq_op_offset;
+
+static bool libc_registers(void)
+{
+	return &__rseq_size && __rseq_size;
+}
+
+static struct area *area(void)
+{
+	return (struct area *)(rseq_op_thread_pointer() + rseq_op_offset);
+}
+
+void area_init(void)
+{
+	if (libc_registers())
+		rseq_op_offset = __rseq_offset;
+	else
+		rseq_op_offset = (char *)&own - rseq_op_thread_pointer();
+}
+
+/* The CPU that the calling thread runs on, < 0 where it is not registered. */
+int area_cpu(void)
+{
+	return *(volatile int32_t *)&area()->rseq.cpu_id;
+}
+
+static uint32_t own_size(void)
+{
+	unsigned long size = getauxval(AT_RSEQ_FEATURE_SIZE);
+
+	if (size <= AREA_SIZE_MIN)
+		return AREA_SIZE_MIN;
+	return size < AREA_SIZE_MAX ? (uint32_t)size : AREA_SIZE_MAX;
+}
+
+/*
+ * Register the calling thread, if that has not been done and can be done. Where
+ * somebody else has registered an area of his own the kernel refuses ours.
+ */
+bool area_register_thread(void)
+{
+	static __thread bool tried __attribute__((tls_model("initial-exec")));
+
+	if (libc_registers() || tried)
+		return false;
+	tried = true;
+	return !raw_syscall(SYS_rseq, (long)&own, own_size(), 0, RSEQ_OP_SIG, 0, 0);
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the environment asks for. A value that makes no sense is ignored: a
+ * library has nobody to complain to.
+ */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+struct config config = { .max_aborts = 3 };
+
+static unsigned int env_number(const char *name, unsigned int least, unsigned int otherwise)
+{
+	const char *s = secure_getenv(name);
+	unsigned long n;
+	char *end;
+
+	if (!s || *s < '0' || *s > '9')
+		return otherwise;
+	n = strtoul(s, &end, 10);
+	return *end || n < least || n > UINT_MAX ? otherwise : (unsigned int)n;
+}
+
+static enum rseq_op_backend env_backend(void)
+{
+	const char *s = secure_getenv("RSEQ_OP_BACKEND");
+
+	if (s && !strcmp(s, "kernel"))
+		return RSEQ_OP_BACKEND_KERNEL;
+	if (s && !strcmp(s, "membarrier"))
+		return RSEQ_OP_BACKEND_MEMBARRIER;
+	return RSEQ_OP_BACKEND_NONE;
+}
+
+void config_init(void)
+{
+	config.max_aborts = env_number("RSEQ_OP_MAX_ABORTS", 1, config.max_aborts);
+	config.force_fallback = env_number("RSEQ_OP_FORCE_FALLBACK", 0, 0);
+	config.backend = env_backend();
+}

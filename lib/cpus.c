@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Which CPUs there are: /sys/devices/system/cpu/possible, a list of ranges such
+ * as "0-3,8-11", fixed at boot. Neither _SC_NPROCESSORS_CONF nor the affinity
+ * mask will do: the numbers may have gaps, and CPUs may come later.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "internal.h"
+
+static bool possible[RSEQ_OP_CPU_MAX];
+static int nr_cpus;
+
+static size_t read_file(const char *path, char *buf, size_t size)
+{
+	long fd = raw_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	size_t len = 0;
+	long n;
+
+	if (fd < 0)
+		return 0;
+	do {
+		n = raw_syscall(SYS_read, fd, (long)(buf + len), (long)(size - 1 - len), 0, 0, 0);
+		if (n > 0)
+			len += (size_t)n;
+	} while (n > 0);
+	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+	buf[len] = '\0';
+	return len;
+}
+
+static int parse_number(const char **s)
+{
+	int n = 0;
+
+	while (**s >= '0' && **s <= '9' && n < RSEQ_OP_CPU_MAX)
+		n = 10 * n + *(*s)++ - '0';
+	return n;
+}
+
+static void add_range(int first, int last)
+{
+	int cpu;
+
+	for (cpu = first; cpu <= last && cpu < RSEQ_OP_CPU_MAX; cpu++) {
+		possible[cpu] = true;
+		nr_cpus = cpu + 1;
+	}
+}
+
+/* Without /sys, every number is taken for a CPU: the kernel knows better. */
+void cpus_init(void)
+{
+	char buf[4096];
+	const char *s = buf;
+
+	if (!read_file("/sys/devices/system/cpu/possible", buf, sizeof(buf))) {
+		add_range(0, RSEQ_OP_CPU_MAX - 1);
+		return;
+	}
+	while (*s >= '0' && *s <= '9') {
+		int first = parse_number(&s), last = first;
+
+		if (*s == '-') {
+			s++;
+			last = parse_number(&s);
+		}
+		add_range(first, last);
+		if (*s == ',')
+			s++;
+	}
+}
+
+bool cpus_possible(int cpu)
+{
+	return cpu >= 0 && cpu < RSEQ_OP_CPU_MAX && possible[cpu];
+}
+
+int rseq_op_nr_cpus(void)
+{
+	return nr_cpus;
+}

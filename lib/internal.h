@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef INTERNAL_H
+#define INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rseq_op/rseq_op.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* raw.c: system calls, returning -errno and leaving errno alone. */
+long raw_syscall(long nr, long a, long b, long c, long d, long e, long f);
+
+/* area.c: struct rseq of the calling thread. */
+void area_init(void);
+int area_cpu(void);
+bool area_register_thread(void);
+
+/* cpus.c: which CPUs there are. */
+void cpus_init(void);
+bool cpus_possible(int cpu);
+
+/* config.c: what the environment asks for. */
+struct config {
+	unsigned int max_aborts;	/* attempts that abort before the backend */
+	unsigned int force_fallback;	/* every n-th operation takes it; 0: none */
+	enum rseq_op_backend backend;	/* NONE: choose */
+};
+extern struct config config;
+void config_init(void);
+
+/* guard.c: closing a CPU to the sequences of this process. */
+void guard_init(void);
+const int32_t *guard_tag(int cpu);
+bool guard_is_open(int cpu);
+void guard_wait_open(int cpu);
+void guard_close(int cpu);
+void guard_open(int cpu);
+
+/* interp.c: what a vector means, on plain memory. */
+enum access { ACCESS_READ, ACCESS_WRITE };
+typedef int (*operand_fn)(uint64_t addr, uint32_t len, enum access access);
+int interp_check(const struct cpu_op *ops, unsigned int nr_ops);
+int interp_for_each_operand(const struct cpu_op *ops, unsigned int nr_ops, operand_fn fn);
+int interp_run(const struct cpu_op *ops, unsigned int nr_ops);
+
+/*
+ * A backend runs a vector for a possible CPU and returns what rseq_op() does.
+ * The array itself is known to be readable only where trusted says so.
+ */
+typedef int (*backend_fn)(const struct cpu_op *ops, unsigned int nr_ops, int cpu,
+			  bool trusted);
+backend_fn backend_run(void);
+int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, int cpu, bool trusted);
+int kernel_probe(void);
+int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, int cpu, bool trusted);
+int membarrier_probe(void);
+
+/* stats.c: the counters, in the order of struct rseq_op_stats. */
+enum counter {
+	COUNT_ABORTED,
+	COUNT_REMOTE,
+	COUNT_CLOSED,
+	COUNT_UNREGISTERED,
+	COUNT_FORCED,
+	COUNT_VECTOR,
+	COUNT_ABORTS,
+	NR_COUNTERS,
+};
+void count(enum counter what);
+
+#endif /* INTERNAL_H */

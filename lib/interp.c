@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a vector means, on plain memory: the engine of the emulation, and the
+ * oracle that the kernel is compared with.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* The operands of struct cpu_op as all operations lay them out. */
+struct args {
+	uint64_t arg[2];
+	uint8_t expect_fault[2];
+	uint8_t zero[6];
+};
+
+_Static_assert(sizeof(struct cpu_op) == 32 && offsetof(struct cpu_op, u) == 8,
+	       "the layout of linux/cpu_opv.h");
+_Static_assert(sizeof(struct args) == sizeof(((struct cpu_op *)0)->u), "and of its union");
+
+enum use { READ, WRITE, IMMEDIATE };
+enum length { BYTES, WORD, ALIGNED_WORD };
+
+struct kind {
+	enum use use[2];
+	enum length length;
+	bool (*run)(const struct cpu_op *op);	/* false: stop here */
+};
+
+static const struct args *args(const struct cpu_op *op)
+{
+	return (const struct args *)(const void *)&op->u;
+}
+
+static void *pointer(const struct cpu_op *op, int k)
+{
+	return (void *)(uintptr_t)args(op)->arg[k];
+}
+
+/*
+ * The operations
+ */
+
+/* The caller's words, whatever type they have there. */
+typedef volatile uint8_t __attribute__((may_alias)) u8;
+typedef volatile uint16_t __attribute__((may_alias)) u16;
+typedef volatile uint32_t __attribute__((may_alias)) u32;
+typedef volatile uint64_t __attribute__((may_alias)) u64;
+
+/* Copy, with one access to memory that is naturally aligned; one side is a buffer. */
+static void access_word(void *dst, const void *src, uint32_t len)
+{
+	switch (((uintptr_t)dst | (uintptr_t)src) & (len - 1) ? 0 : len) {
+	case 1:
+		*(u8 *)dst = *(const u8 *)src;
+		break;
+	case 2:
+		*(u16 *)dst = *(const u16 *)src;
+		break;
+	case 4:
+		*(u32 *)dst = *(const u32 *)src;
+		break;
+	case 8:
+		*(u64 *)dst = *(const u64 *)src;
+		break;
+	default:
+		memcpy(dst, src, len);
+	}
+}
+
+static bool equal(const struct cpu_op *op)
+{
+	uint64_t a, b;
+
+	if (op->len > sizeof(a))
+		return !memcmp(pointer(op, 0), pointer(op, 1), op->len);
+	access_word(&a, pointer(op, 0), op->len);
+	access_word(&b, pointer(op, 1), op->len);
+	return !memcmp(&a, &b, op->len);
+}
+
+static bool compare_eq(const struct cpu_op *op)
+{
+	return equal(op);
+}
+
+static bool compare_ne(const struct cpu_op *op)
+{
+	return !equal(op);
+}
+
+static bool run_memcpy(const struct cpu_op *op)
+{
+	uint64_t word;
+
+	if (op->len > sizeof(word)) {
+		memcpy(pointer(op, 0), pointer(op, 1), op->len);
+		return true;
+	}
+	access_word(&word, pointer(op, 1), op->len);
+	access_word(pointer(op, 0), &word, op->len);
+	return true;
+}
+
+static bool run_memcpy_release(const struct cpu_op *op)
+{
+	atomic_thread_fence(memory_order_release);
+	return run_memcpy(op);
+}
+
+static bool run_add(const struct cpu_op *op)
+{
+	union { uint64_t word; u8 b; u16 h; u32 w; u64 d; } sum = { .word = 0 };
+
+	access_word(&sum, pointer(op, 0), op->len);
+	switch (op->len) {
+	case 1:
+		sum.b += (uint8_t)op->u.arithmetic_op.count;
+		break;
+	case 2:
+		sum.h += (uint16_t)op->u.arithmetic_op.count;
+		break;
+	case 4:
+		sum.w += (uint32_t)op->u.arithmetic_op.count;
+		break;
+	default:
+		sum.d += (uint64_t)op->u.arithmetic_op.count;
+	}
+	access_word(pointer(op, 0), &sum, op->len);
+	return true;
+}
+
+static bool run_add_release(const struct cpu_op *op)
+{
+	atomic_thread_fence(memory_order_release);
+	return run_add(op);
+}
+
+static const struct kind kinds[NR_CPU_OPS] = {
+	[CPU_COMPARE_EQ_OP]	= { { READ, READ }, BYTES, compare_eq },
+	[CPU_COMPARE_NE_OP]	= { { READ, READ }, BYTES, compare_ne },
+	[CPU_MEMCPY_OP]		= { { WRITE, READ }, BYTES, run_memcpy },
+	[CPU_MEMCPY_RELEASE_OP]	= { { WRITE, READ }, ALIGNED_WORD, run_memcpy_release },
+	[CPU_ADD_OP]		= { { WRITE, IMMEDIATE }, WORD, run_add },
+	[CPU_ADD_RELEASE_OP]	= { { WRITE, IMMEDIATE }, ALIGNED_WORD, run_add_release },
+};
+
+/*
+ * Checking
+ */
+
+static bool length_valid(const struct cpu_op *op, enum length length)
+{
+	if (length == BYTES)
+		return op->len && op->len <= CPU_OP_DATA_LEN_MAX;
+	return op->len && op->len <= 8 && !(op->len & (op->len - 1));
+}
+
+static bool arg_valid(const struct cpu_op *op, const struct kind *kind, int k)
+{
+	if (kind->use[k] == IMMEDIATE)
+		return !args(op)->expect_fault[k];
+	if (kind->length == ALIGNED_WORD && args(op)->arg[k] & (op->len - 1))
+		return false;
+	return args(op)->expect_fault[k] <= 1;
+}
+
+static bool overlap(uint64_t a, uint64_t b, uint32_t len)
+{
+	return a - b < len || b - a < len;
+}
+
+static bool op_valid(const struct cpu_op *op)
+{
+	static const uint8_t zero[sizeof(args(op)->zero)];
+	const struct kind *kind;
+
+	if (op->op < 0 || op->op >= NR_CPU_OPS)
+		return false;
+	kind = &kinds[op->op];
+	if (!length_valid(op, kind->length) || !arg_valid(op, kind, 0) ||
+	    !arg_valid(op, kind, 1) || memcmp(args(op)->zero, zero, sizeof(zero)))
+		return false;
+	return kind->use[0] != WRITE || kind->use[1] != READ ||
+	       !overlap(args(op)->arg[0], args(op)->arg[1], op->len);
+}
+
+/* 0 or -EINVAL. No operand is touched. */
+int interp_check(const struct cpu_op *ops, unsigned int nr_ops)
+{
+	uint32_t len = 0;
+	unsigned int i;
+
+	if (nr_ops > CPU_OP_VEC_LEN_MAX)
+		return -EINVAL;
+	for (i = 0; i < nr_ops; i++) {
+		if (!op_valid(&ops[i]))
+			return -EINVAL;
+		len += ops[i].len;
+	}
+	return len <= CPU_OP_VEC_DATA_LEN_MAX ? 0 : -EINVAL;
+}
+
+/*
+ * Call fn for every operand in memory, until it fails: -EAGAIN where the failure
+ * is expected, or what fn returned.
+ */
+int interp_for_each_operand(const struct cpu_op *ops, unsigned int nr_ops, operand_fn fn)
+{
+	unsigned int i;
+	int k, ret;
+
+	for (i = 0; i < nr_ops; i++) {
+		const struct kind *kind = &kinds[ops[i].op];
+
+		for (k = 0; k < 2; k++) {
+			if (kind->use[k] == IMMEDIATE)
+				continue;
+			ret = fn(args(&ops[i])->arg[k], ops[i].len,
+				 kind->use[k] == WRITE ? ACCESS_WRITE : ACCESS_READ);
+			if (ret)
+				return args(&ops[i])->expect_fault[k] ? -EAGAIN : ret;
+		}
+	}
+	return 0;
+}
+
+/* Run a vector that has been checked: 0, or i + 1. */
+int interp_run(const struct cpu_op *ops, unsigned int nr_ops)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_ops; i++) {
+		if (!kinds[ops[i].op].run(&ops[i]))
+			return (int)i + 1;
+	}
+	return 0;
+}

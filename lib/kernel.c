@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The backend that is the system call.
+ */
+#include <errno.h>
+
+#include "internal.h"
+
+#define NR_CPU_OPV	600
+
+static long cpu_opv(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags)
+{
+	return raw_syscall(NR_CPU_OPV, (long)ops, nr_ops, cpu, flags, 0, 0);
+}
+
+int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, int cpu, bool trusted)
+{
+	long ret;
+
+	(void)trusted;	/* the kernel trusts nobody */
+	do {
+		ret = cpu_opv(ops, nr_ops, cpu, 0);
+	} while (ret == -EINTR);	/* the signal has been taken, nothing done */
+	return (int)ret;
+}
+
+/* 0, or -errno where the call, or an operation that we use, is not there. */
+int kernel_probe(void)
+{
+	long nr = cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG);
+
+	if (nr < 0)
+		return (int)nr;
+	return nr >= NR_CPU_OPS ? 0 : -ENOSYS;
+}
