@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include <sched.h>
+#include <unistd.h>
+
+#include "test.h"
+
+int cpu_opv(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags)
+{
+	long ret = syscall(NR_CPU_OPV, ops, nr_ops, cpu, flags);
+
+	return ret < 0 ? -errno : (int)ret;
+}
+
+void need_kernel(void)
+{
+	if (cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG) != -ENOSYS)
+		return;
+	if (getenv("REQUIRE_KERNEL"))
+		fail_msg("REQUIRE_KERNEL is set, and this kernel has no cpu_opv(2)");
+	skip_because("this kernel has no cpu_opv(2)");
+}
+
+static cpu_set_t *allowed(void)
+{
+	static cpu_set_t set;
+	static bool known;
+
+	if (!known) {
+		assert_int_equal(sched_getaffinity(getpid(), sizeof(set), &set), 0);
+		known = true;
+	}
+	return &set;
+}
+
+void pin_to(int cpu)
+{
+	cpu_set_t set;
+
+	allowed();
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+void unpin(void)
+{
+	assert_int_equal(sched_setaffinity(0, sizeof(cpu_set_t), allowed()), 0);
+}
+
+int nr_allowed_cpus(void)
+{
+	return CPU_COUNT(allowed());
+}
+
+int allowed_cpu(int i)
+{
+	int cpu;
+
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, allowed()) && !i--)
+			return cpu;
+	}
+	return -1;
+}
+
+int other_cpu(int cpu)
+{
+	int i;
+
+	for (i = 0; i < nr_allowed_cpus(); i++) {
+		if (allowed_cpu(i) != cpu)
+			return allowed_cpu(i);
+	}
+	return -1;
+}
+
+uint32_t next_random(uint32_t *state)
+{
+	/* xorshift32 */
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}

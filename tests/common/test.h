@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TEST_H
+#define TEST_H
+
+/* What the test programs share; cmocka.h wants the first four. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rseq_op/rseq_op.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+#define NR_CPU_OPV	600
+
+/* Skip the running test and say why; where REQUIRE_KERNEL is set this may fail it. */
+#define skip_because(...)						\
+	do {								\
+		print_message("# skipped: " __VA_ARGS__);		\
+		print_message("\n");					\
+		skip();							\
+	} while (0)
+
+/* Skip for want of cpu_opv(2), or fail with REQUIRE_KERNEL=1. */
+void need_kernel(void);
+
+/* cpu_opv(2) itself: the result, or -errno. */
+int cpu_opv(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags);
+
+/* Run the calling thread on one CPU; on any. */
+void pin_to(int cpu);
+void unpin(void);
+
+/* CPUs that this process may run on: how many, and the i-th of them. */
+int nr_allowed_cpus(void);
+int allowed_cpu(int i);
+
+/* A possible CPU that is not this one, or -1. */
+int other_cpu(int cpu);
+
+/* A number that differs from call to call, the same in every run. */
+uint32_t next_random(uint32_t *state);
+
+#endif /* TEST_H */

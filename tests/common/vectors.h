@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VECTORS_H
+#define VECTORS_H
+
+#include "test.h"
+
+/*
+ * Vectors and what they do, to be tried by whoever runs vectors.
+ *
+ * They work on vector_memory, which holds byte i at i (modulo 251) before each;
+ * what is not listed as changed is unchanged afterwards.
+ */
+#define VECTOR_MEMORY	(4 * 4096)
+
+struct vector_change {
+	unsigned int at;
+	unsigned int len;	/* 0 ends the list */
+	uint64_t value;
+};
+
+struct vector_case {
+	const char *name;
+	struct cpu_op ops[CPU_OP_VEC_LEN_MAX + 1];
+	unsigned int nr_ops;
+	int result;		/* of rseq_op() */
+	struct vector_change changes[4];
+};
+
+extern uint8_t vector_memory[VECTOR_MEMORY];
+extern const struct vector_case vector_cases[];
+extern const size_t nr_vector_cases;
+
+/* Run each of them for that CPU; fail at the first difference, after reporting all. */
+typedef int (*vector_fn)(const struct cpu_op *ops, unsigned int nr_ops, int cpu,
+			 unsigned int flags);
+void check_vectors(vector_fn run, int cpu);
+
+#endif /* VECTORS_H */

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The page under an operand is replaced while vectors run that rely on it: the ABA
+ * of a list pop.
+ *
+ *	vector for CPU n, run from anywhere	thread on CPU n
+ *						if (head == node) head = NULL
+ *	if (head == node)			replace node's page: mmap(MAP_FIXED),
+ *		node->count++				its bytes carried over
+ *						head = node
+ *
+ * While head is NULL nobody may add to the node, and the page can be replaced; when
+ * head is the node again, additions must reach the new page. Every vector that says
+ * it was carried out is in the count at the end.
+ */
+#include <sys/mman.h>
+
+#include "threads.h"
+
+#define RUN_MS		4000
+#define VECTORS		6
+
+static intptr_t head;
+static intptr_t expected_head;	/* what a vector compares head with */
+static int64_t *node;
+static int target;
+
+static void run_vectors(struct worker *w)
+{
+	const struct cpu_op ops[] = {
+		{ .op = CPU_COMPARE_EQ_OP, .len = sizeof(head), .u.compare_op = {
+			.a = (uintptr_t)&head, .b = (uintptr_t)&expected_head } },
+		{ .op = CPU_ADD_OP, .len = sizeof(*node), .u.arithmetic_op = {
+			.p = (uintptr_t)node, .count = 1 } },
+	};
+
+	while (!workers_stopping()) {
+		int ret = rseq_op(ops, ARRAY_SIZE(ops), target, 0);
+
+		if (!ret)
+			w->done++;
+		else if (ret != 1)
+			wrong(w, "vector: %d", ret);
+	}
+}
+
+static bool replace_page(void)
+{
+	int64_t count = *node;
+
+	if (mmap(node, 4096, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != node)
+		return false;
+	*node = count;
+	return true;
+}
+
+static void replace_pages(struct worker *w)
+{
+	while (!workers_stopping()) {
+		int ret = rseq_op_cmpeqv_storev(&head, expected_head, 0, target);
+
+		if (ret)
+			wrong(w, "pop: %d", ret);
+		if (!replace_page())
+			wrong(w, "mmap: %s", strerror(errno));
+		ret = rseq_op_cmpeqv_storev(&head, 0, expected_head, target);
+		if (ret)
+			wrong(w, "push: %d", ret);
+		w->done++;
+	}
+}
+
+static int on_target(int index)
+{
+	(void)index;
+	return target;
+}
+
+static void check_remap(int (*replacer_cpu)(int index))
+{
+	struct worker v[VECTORS], r[1];
+	uint64_t done = 0;
+	int i;
+
+	target = allowed_cpu(0);
+	node = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(node, MAP_FAILED);
+	head = expected_head = (intptr_t)node;
+	start_workers(v, VECTORS, run_vectors, NULL, NULL);
+	start_workers(r, 1, replace_pages, NULL, replacer_cpu);
+	sleep_ms(RUN_MS);
+	stop_workers();
+	finish_workers(v, VECTORS);
+	finish_workers(r, 1);
+	for (i = 0; i < VECTORS; i++)
+		done += v[i].done;
+	print_message("# %lu additions, %lu pages\n", (unsigned long)done,
+		      (unsigned long)r[0].done);
+	assert_true(done > 0);
+	assert_true(r[0].done > 0);
+	assert_int_equal(*node, done);
+	munmap(node, 4096);
+}
+
+static void test_replaced_by_its_cpu(void **state)
+{
+	(void)state;
+	check_remap(on_target);
+}
+
+static void test_replaced_from_anywhere(void **state)
+{
+	(void)state;
+	check_remap(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_replaced_by_its_cpu),
+		cmocka_unit_test(test_replaced_from_anywhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

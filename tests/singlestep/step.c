@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Under a tracer that steps through every instruction, each step aborts a sequence
+ * that it finds. The control shows it: a plain retry loop commits nothing. The
+ * operations of the library commit every time.
+ */
+#include <linux/rseq.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#define CONTROL_STEPS	20000
+#define OPERATIONS	10
+#define MAX_STEPS	3000000
+
+/* Shared with the tracee. */
+static struct shared {
+	volatile bool go;	/* what follows is stepped through */
+	volatile bool done;
+	intptr_t v, v2;
+	volatile int failed;	/* operations with a result that must not be */
+	struct rseq_op_stats stats;
+} *shared;
+
+typedef void (*tracee_fn)(int cpu);
+
+/* What everybody writes who uses rseq without a fallback. */
+static void plain_retry_loop(int cpu)
+{
+	while (rseq_op_seq_addv(&shared->v, 1, rseq_op_tag(cpu)))
+		;
+}
+
+static void add(int cpu)
+{
+	int i;
+
+	for (i = 0; i < OPERATIONS; i++)
+		shared->failed += rseq_op_addv(&shared->v, 1, cpu) != 0;
+}
+
+static void compare_and_store(int cpu)
+{
+	int i;
+
+	for (i = 0; i < OPERATIONS; i++) {
+		shared->failed += rseq_op_cmpeqv_storev(&shared->v, i, i + 1, cpu) != 0;
+		shared->failed += rseq_op_cmpeqv_storev(&shared->v, i, i + 1, cpu) != 1;
+	}
+}
+
+static void compare_and_store_two(int cpu)
+{
+	int i;
+
+	for (i = 0; i < OPERATIONS; i++)
+		shared->failed += rseq_op_cmpeqv_storev_storev(&shared->v, i, &shared->v2,
+							       10 * i, i + 1, cpu) != 0;
+}
+
+static void tracee(tracee_fn run)
+{
+	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+		_exit(1);
+	raise(SIGSTOP);
+	shared->go = true;
+	run(allowed_cpu(0));
+	shared->done = true;
+	rseq_op_stats(&shared->stats, sizeof(shared->stats));
+	_exit(0);
+}
+
+/* Step until it is done, or max times; the number of steps. */
+static long step(pid_t pid, long max)
+{
+	long steps = 0;
+	int status;
+
+	while (!shared->done && steps < max) {
+		assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, 0, 0), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
+		steps += shared->go;
+	}
+	return steps;
+}
+
+/* Both on one CPU: a step is then a switch between two threads, not two wake-ups. */
+static long trace(tracee_fn run, long max)
+{
+	pid_t pid;
+	long steps;
+	int status;
+
+	pin_to(allowed_cpu(0));
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(shared, MAP_FAILED);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (!pid)
+		tracee(run);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+	steps = step(pid, max);
+	if (shared->done) {
+		assert_int_equal(ptrace(PTRACE_CONT, pid, 0, 0), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	} else {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	return steps;
+}
+
+static void test_plain_retry_loop_commits_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(trace(plain_retry_loop, CONTROL_STEPS), CONTROL_STEPS);
+	assert_int_equal(shared->v, 0);
+	assert_false(shared->done);
+}
+
+/* Each went through the backend, for the reason that its sequence was aborted. */
+static void check_progress(tracee_fn run, long operations, intptr_t v)
+{
+	long steps = trace(run, MAX_STEPS);
+
+	print_message("# %ld operations in %ld steps\n", operations, steps);
+	assert_true(shared->done);
+	assert_int_equal(shared->failed, 0);
+	assert_int_equal(shared->v, v);
+	assert_int_equal(shared->stats.aborted + shared->stats.forced, operations);
+}
+
+static void test_addv_commits(void **state)
+{
+	(void)state;
+	check_progress(add, OPERATIONS, OPERATIONS);
+}
+
+static void test_cmpeqv_storev_commits(void **state)
+{
+	(void)state;
+	check_progress(compare_and_store, 2 * OPERATIONS, OPERATIONS);
+}
+
+static void test_cmpeqv_storev_storev_commits(void **state)
+{
+	(void)state;
+	check_progress(compare_and_store_two, OPERATIONS, OPERATIONS);
+	assert_int_equal(shared->v2, 10 * (OPERATIONS - 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain_retry_loop_commits_nothing),
+		cmocka_unit_test(test_addv_commits),
+		cmocka_unit_test(test_cmpeqv_storev_commits),
+		cmocka_unit_test(test_cmpeqv_storev_storev_commits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cpu_opv(2) itself: arguments, padding, and kinds of memory. Nothing here goes
+ * through the library.
+ */
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "threads.h"
+#include "vectors.h"
+
+#ifndef SYS_memfd_secret
+# define SYS_memfd_secret	447
+#endif
+
+static struct cpu_op add(void *p, int64_t count)
+{
+	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
+		.u.arithmetic_op = { .p = (uintptr_t)p, .count = count } };
+}
+
+static struct cpu_op copy(void *dst, const void *src, uint32_t len)
+{
+	return (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = len,
+		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } };
+}
+
+static struct cpu_op equal(const void *a, const void *b, uint32_t len)
+{
+	return (struct cpu_op){ .op = CPU_COMPARE_EQ_OP, .len = len,
+		.u.compare_op = { .a = (uintptr_t)a, .b = (uintptr_t)b } };
+}
+
+static int run1(struct cpu_op op)
+{
+	return cpu_opv(&op, 1, allowed_cpu(0), 0);
+}
+
+static void *map(size_t size, int prot, int flags)
+{
+	void *p = mmap(NULL, size, prot, flags | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	return p;
+}
+
+static void test_vectors_this_cpu(void **state)
+{
+	(void)state;
+	need_kernel();
+	pin_to(allowed_cpu(0));
+	check_vectors(cpu_opv, allowed_cpu(0));
+	unpin();
+}
+
+static void test_vectors_other_cpu(void **state)
+{
+	(void)state;
+	need_kernel();
+	if (other_cpu(allowed_cpu(0)) < 0)
+		skip_because("only one CPU");
+	pin_to(allowed_cpu(0));
+	check_vectors(cpu_opv, other_cpu(allowed_cpu(0)));
+	unpin();
+}
+
+static void spin(struct worker *w)
+{
+	while (!workers_stopping())
+		w->done++;
+}
+
+static int other_of_first(int index)
+{
+	(void)index;
+	return other_cpu(allowed_cpu(0));
+}
+
+/* The other CPU runs a thread of ours: its stopper runs the vectors. */
+static void test_vectors_busy_cpu(void **state)
+{
+	struct worker w[2];
+
+	(void)state;
+	need_kernel();
+	if (other_cpu(allowed_cpu(0)) < 0)
+		skip_because("only one CPU");
+	pin_to(allowed_cpu(0));
+	start_workers(w, 2, spin, NULL, other_of_first);
+	sleep_ms(50);
+	check_vectors(cpu_opv, other_cpu(allowed_cpu(0)));
+	stop_workers();
+	finish_workers(w, 2);
+	unpin();
+}
+
+static void test_queries(void **state)
+{
+	int64_t word = 0;
+	struct cpu_op op = add(&word, 1);
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG), NR_CPU_OPS);
+	assert_int_equal(cpu_opv(NULL, 0, 0, CPU_OP_VEC_LEN_MAX_FLAG), CPU_OP_VEC_LEN_MAX);
+	assert_int_equal(cpu_opv(NULL, 0, 0, 3), -EINVAL);
+	assert_int_equal(cpu_opv(NULL, 0, 0, 4), -EINVAL);
+	assert_int_equal(cpu_opv(NULL, 0, 0, 1U << 31), -EINVAL);
+	assert_int_equal(cpu_opv(&op, 0, 0, CPU_OP_NR_FLAG), -EINVAL);
+	assert_int_equal(cpu_opv(NULL, 1, 0, CPU_OP_NR_FLAG), -EINVAL);
+	assert_int_equal(cpu_opv(NULL, 0, 1, CPU_OP_NR_FLAG), -EINVAL);
+	assert_int_equal(cpu_opv(&op, 1, 0, CPU_OP_VEC_LEN_MAX_FLAG), -EINVAL);
+	assert_int_equal(word, 0);
+}
+
+static void test_cpu_einval(void **state)
+{
+	static const int nonsense[] = { -1, INT32_MIN, INT32_MAX, 4096, 8192, 65536 };
+	int64_t word = 0;
+	struct cpu_op op = add(&word, 1);
+	size_t i;
+
+	(void)state;
+	need_kernel();
+	for (i = 0; i < ARRAY_SIZE(nonsense); i++) {
+		assert_int_equal(cpu_opv(&op, 1, nonsense[i], 0), -EINVAL);
+		assert_int_equal(cpu_opv(NULL, 0, nonsense[i], 0), -EINVAL);
+	}
+	assert_int_equal(cpu_opv(&op, 1, rseq_op_nr_cpus(), 0), -EINVAL);
+	assert_int_equal(word, 0);
+}
+
+static void test_ops_pointer_efault(void **state)
+{
+	char *pages = map(8192, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	int64_t word = 0;
+	struct cpu_op *last = (struct cpu_op *)(void *)(pages + 4096) - 1;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(munmap(pages + 4096, 4096), 0);
+	*last = add(&word, 1);
+	assert_int_equal(cpu_opv(last, 1, allowed_cpu(0), 0), 0);
+	assert_int_equal(cpu_opv(last, 2, allowed_cpu(0), 0), -EFAULT);
+	assert_int_equal(cpu_opv(NULL, 1, allowed_cpu(0), 0), -EFAULT);
+	assert_int_equal(cpu_opv((void *)-64L, 1, allowed_cpu(0), 0), -EFAULT);
+	assert_int_equal(cpu_opv(last, UINT32_MAX, allowed_cpu(0), 0), -EINVAL);
+	assert_int_equal(word, 1);
+	munmap(pages, 4096);
+}
+
+/* Each byte that an operation does not use must be 0. */
+static void test_padding_einval(void **state)
+{
+	static const struct { int op; unsigned int used; } kinds[] = {
+		{ CPU_COMPARE_EQ_OP, 18 }, { CPU_COMPARE_NE_OP, 18 },
+		{ CPU_MEMCPY_OP, 18 }, { CPU_MEMCPY_RELEASE_OP, 18 },
+		{ CPU_ADD_OP, 17 }, { CPU_ADD_RELEASE_OP, 17 },
+	};
+	int64_t a = 1, b = 2;
+	unsigned int i, byte, bit;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(ARRAY_SIZE(kinds), NR_CPU_OPS);
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		for (byte = kinds[i].used; byte < 24; byte++) {
+			for (bit = 0; bit < 8; bit++) {
+				struct cpu_op op = copy(&a, &b, 8);
+
+				op.op = kinds[i].op;
+				op.u.padding[byte] = (char)(1 << bit);
+				assert_int_equal(run1(op), -EINVAL);
+			}
+		}
+	}
+	assert_int_equal(a, 1);
+	assert_int_equal(b, 2);
+}
+
+/* Memory nobody has touched yet: the zero page is read, a page of one's own written. */
+static void test_untouched_memory(void **state)
+{
+	char *p = map(4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	int64_t zero = 0;
+	struct cpu_op ops[] = { equal(p, &zero, 8), equal(p + 4096, p + 8192, 4096),
+				add(p + 3 * 4096, 7) };
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(cpu_opv(ops, 3, allowed_cpu(0), 0), 0);
+	assert_int_equal(*(int64_t *)(void *)(p + 3 * 4096), 7);
+	/* Now the zero page is mapped. */
+	assert_int_equal(p[4096], 0);
+	assert_int_equal(cpu_opv(ops, 3, allowed_cpu(0), 0), 0);
+	assert_int_equal(run1(add(p + 4096, 3)), 0);
+	assert_int_equal(p[4096], 3);
+	assert_int_equal(cpu_opv(ops, 3, allowed_cpu(0), 0), 2);
+	munmap(p, 4 * 4096);
+}
+
+/* The second page is missing: nothing happens to the first. */
+static void test_straddle_into_unmapped_efault(void **state)
+{
+	char *p = map(8192, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	int64_t before = 0;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(munmap(p + 4096, 4096), 0);
+	assert_int_equal(run1(add(p + 4092, -1)), -EFAULT);
+	assert_int_equal(run1(copy(p + 4092, &before, 8)), -EFAULT);
+	assert_int_equal(run1(copy(&before, p + 4092, 8)), -EFAULT);
+	assert_int_equal(*(int32_t *)(void *)(p + 4092), 0);
+	assert_int_equal(run1(add(p + 4088, -1)), 0);
+	munmap(p, 4096);
+}
+
+static void test_read_only_and_none_efault(void **state)
+{
+	char *p = map(4096, PROT_READ, MAP_PRIVATE);
+	int64_t word = 5;
+	struct cpu_op op = copy(p, &word, 8);
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(run1(op), -EFAULT);
+	op.u.memcpy_op.expect_fault_dst = 1;
+	assert_int_equal(run1(op), -EAGAIN);
+	assert_int_equal(run1(equal(p, p, 8)), 0);
+	assert_int_equal(mprotect(p, 4096, PROT_NONE), 0);
+	assert_int_equal(run1(equal(p, p, 8)), -EFAULT);
+	munmap(p, 4096);
+}
+
+/* A store made between fork() and the child's exit belongs to one of them. */
+static void test_fork_cow(void **state)
+{
+	int64_t *p = map(4096, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	int status, up[2], down[2];
+	char token = 0;
+	pid_t pid;
+
+	(void)state;
+	need_kernel();
+	*p = 10;
+	assert_int_equal(pipe(up) | pipe(down), 0);
+	pid = fork();
+	if (!pid) {
+		bool good = read(down[0], &token, 1) == 1 && *p == 10 &&
+			    !run1(add(p, 100)) && *p == 110;
+
+		_exit(good && write(up[1], &token, 1) == 1 ? 0 : 1);
+	}
+	assert_int_equal(run1(add(p, 1)), 0);
+	assert_int_equal(write(down[1], &token, 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(*p, 11);
+	close(up[0]), close(up[1]), close(down[0]), close(down[1]);
+	munmap(p, 4096);
+}
+
+static void test_shared_file(void **state)
+{
+	int fd = memfd_create("test", 0);
+	int64_t *a, *b;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	a = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	b = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(a, MAP_FAILED);
+	assert_ptr_not_equal(b, MAP_FAILED);
+	assert_int_equal(run1(add(a, 5)), 0);
+	assert_int_equal(run1(add(b, 6)), 0);
+	assert_int_equal(*a, 11);
+	assert_int_equal(*b, 11);
+	/* Beyond the end of the file. */
+	assert_int_equal(run1(add(a + 512, 1)), -EFAULT);
+	munmap(a, 8192);
+	munmap(b, 4096);
+	close(fd);
+}
+
+/* It cannot be pinned; reading needs no pin. */
+static void test_secret_memory(void **state)
+{
+	int fd = (int)syscall(SYS_memfd_secret, 0);
+	int64_t *p, word = 0;
+
+	(void)state;
+	need_kernel();
+	if (fd < 0)
+		skip_because("no memfd_secret(2): %s", strerror(errno));
+	assert_int_equal(ftruncate(fd, 8192), 0);
+	p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(p, MAP_FAILED);
+	*p = 42;
+	assert_int_equal(run1(add(p, 1)), -EFAULT);
+	assert_int_equal(run1(copy((char *)p + 4092, &word, 8)), -EFAULT);
+	assert_int_equal(*p, 42);
+	assert_int_equal(run1(copy(&word, p, 8)), 0);
+	assert_int_equal(word, 42);
+	munmap(p, 8192);
+	close(fd);
+}
+
+/* Rights by protection key are those of the thread that calls. */
+static void test_protection_key(void **state)
+{
+	int64_t *p = map(4096, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	int key = pkey_alloc(0, 0);
+	struct worker w[1];
+
+	(void)state;
+	need_kernel();
+	if (key < 0)
+		skip_because("no protection keys: %s", strerror(errno));
+	assert_int_equal(pkey_mprotect(p, 4096, PROT_READ | PROT_WRITE, key), 0);
+	assert_int_equal(run1(add(p, 1)), 0);
+	assert_int_equal(pkey_set(key, PKEY_DISABLE_WRITE), 0);
+	assert_int_equal(run1(add(p, 1)), -EFAULT);
+	assert_int_equal(pkey_set(key, 0), 0);
+	assert_int_equal(*p, 1);
+	if (other_cpu(allowed_cpu(0)) >= 0) {
+		struct cpu_op op = add(p, 1);
+
+		/* A stopper has no rights: it says so, and does not try for ever. */
+		start_workers(w, 1, spin, NULL, other_of_first);
+		sleep_ms(50);
+		pin_to(allowed_cpu(0));
+		assert_int_equal(cpu_opv(&op, 1, other_cpu(allowed_cpu(0)), 0), -EFAULT);
+		assert_int_equal(*p, 1);
+		unpin();
+		stop_workers();
+		finish_workers(w, 1);
+	}
+	munmap(p, 4096);
+	pkey_free(key);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_vectors_this_cpu),
+		cmocka_unit_test(test_vectors_other_cpu),
+		cmocka_unit_test(test_vectors_busy_cpu),
+		cmocka_unit_test(test_queries),
+		cmocka_unit_test(test_cpu_einval),
+		cmocka_unit_test(test_ops_pointer_efault),
+		cmocka_unit_test(test_padding_einval),
+		cmocka_unit_test(test_untouched_memory),
+		cmocka_unit_test(test_straddle_into_unmapped_efault),
+		cmocka_unit_test(test_read_only_and_none_efault),
+		cmocka_unit_test(test_fork_cow),
+		cmocka_unit_test(test_shared_file),
+		cmocka_unit_test(test_secret_memory),
+		cmocka_unit_test(test_protection_key),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

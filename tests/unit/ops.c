@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The typed operations: every result, for each CPU, with their words and what lies
+ * around them checked.
+ */
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#define CANARY	INT64_C(0x5a5a5a5a5a5a5a5a)
+
+/* Two words among others that nobody may touch. */
+static struct {
+	intptr_t before[8];
+	intptr_t v;
+	intptr_t between[8];
+	intptr_t v2;
+	intptr_t after[8];
+} mem;
+
+static void set(intptr_t v, intptr_t v2)
+{
+	intptr_t *w = (intptr_t *)&mem;
+	size_t i;
+
+	for (i = 0; i < sizeof(mem) / sizeof(*w); i++)
+		w[i] = CANARY;
+	mem.v = v;
+	mem.v2 = v2;
+}
+
+static void check(intptr_t v, intptr_t v2)
+{
+	intptr_t *w = (intptr_t *)&mem;
+	size_t i;
+
+	assert_int_equal(mem.v, v);
+	assert_int_equal(mem.v2, v2);
+	mem.v = mem.v2 = CANARY;
+	for (i = 0; i < sizeof(mem) / sizeof(*w); i++)
+		assert_int_equal(w[i], CANARY);
+}
+
+static void check_addv(int cpu)
+{
+	static const struct { intptr_t v, count, sum; } cases[] = {
+		{ 5, 1, 6 }, { 5, -6, -1 }, { 5, 0, 5 },
+		{ INTPTR_MAX, 1, INTPTR_MIN }, { 0, INTPTR_MIN, INTPTR_MIN },
+		{ 1, INT64_C(0x123456789), INT64_C(0x12345678a) },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		set(cases[i].v, 7);
+		assert_int_equal(rseq_op_addv(&mem.v, cases[i].count, cpu), 0);
+		check(cases[i].sum, 7);
+	}
+}
+
+static void check_cmpeqv_storev(int cpu)
+{
+	set(5, 7);
+	assert_int_equal(rseq_op_cmpeqv_storev(&mem.v, 5, INT64_C(0x123456789), cpu), 0);
+	check(INT64_C(0x123456789), 7);
+	set(5, 7);
+	assert_int_equal(rseq_op_cmpeqv_storev(&mem.v, 6, 9, cpu), 1);
+	check(5, 7);
+	/* Every bit counts. */
+	set(5, 7);
+	assert_int_equal(rseq_op_cmpeqv_storev(&mem.v, 5 + (INT64_C(1) << 32), 9, cpu), 1);
+	assert_int_equal(rseq_op_cmpeqv_storev(&mem.v, 5 + INTPTR_MIN, 9, cpu), 1);
+	check(5, 7);
+}
+
+static void check_cmpeqv_storev_storev(int cpu)
+{
+	set(5, 7);
+	assert_int_equal(rseq_op_cmpeqv_storev_storev(&mem.v, 5, &mem.v2, 8, 6, cpu), 0);
+	check(6, 8);
+	set(5, 7);
+	assert_int_equal(rseq_op_cmpeqv_storev_storev(&mem.v, 4, &mem.v2, 8, 6, cpu), 1);
+	check(5, 7);
+}
+
+static void check_ops(int cpu)
+{
+	check_addv(cpu);
+	check_cmpeqv_storev(cpu);
+	check_cmpeqv_storev_storev(cpu);
+}
+
+static void test_this_cpu(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < nr_allowed_cpus(); i++) {
+		pin_to(allowed_cpu(i));
+		assert_int_equal(rseq_op_current_cpu(), allowed_cpu(i));
+		check_ops(allowed_cpu(i));
+	}
+	unpin();
+}
+
+static void test_other_cpus(void **state)
+{
+	int i;
+
+	(void)state;
+	pin_to(allowed_cpu(0));
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		check_ops(allowed_cpu(i));
+	unpin();
+}
+
+/* Also numbers that the size of the tag table maps onto the current CPU's. */
+static void test_invalid_cpu_einval(void **state)
+{
+	int nonsense[] = { -1, -2, INT32_MIN, INT32_MAX, INT32_MIN + 1, rseq_op_nr_cpus(),
+			   RSEQ_OP_CPU_MAX - 1, RSEQ_OP_CPU_MAX,
+			   RSEQ_OP_CPU_MAX + allowed_cpu(0), RSEQ_OP_CPU_MAX + 1 + allowed_cpu(0),
+			   INT32_MIN + allowed_cpu(0) };
+	size_t i;
+
+	(void)state;
+	pin_to(allowed_cpu(0));
+	set(5, 7);
+	for (i = 0; i < ARRAY_SIZE(nonsense); i++) {
+		assert_int_equal(rseq_op_addv(&mem.v, 1, nonsense[i]), -EINVAL);
+		assert_int_equal(rseq_op_cmpeqv_storev(&mem.v, 5, 6, nonsense[i]), -EINVAL);
+		assert_int_equal(rseq_op_cmpeqv_storev_storev(&mem.v, 5, &mem.v2, 8, 6,
+							      nonsense[i]), -EINVAL);
+	}
+	check(5, 7);
+	unpin();
+}
+
+/* In the sequence a bad pointer is a SIGSEGV; out of it, an error. */
+static void test_invalid_pointer_other_cpu_efault(void **state)
+{
+	intptr_t *volatile nowhere = (intptr_t *)8;	/* or gcc warns of it */
+	int cpu = allowed_cpu(0), other = other_cpu(cpu);
+
+	(void)state;
+	if (other < 0)
+		skip_because("only one CPU");
+	pin_to(cpu);
+	set(5, 7);
+	assert_int_equal(rseq_op_addv(nowhere, 1, other), -EFAULT);
+	assert_int_equal(rseq_op_cmpeqv_storev(nowhere, 5, 6, other), -EFAULT);
+	assert_int_equal(rseq_op_cmpeqv_storev_storev(&mem.v, 5, nowhere, 8, 6, other), -EFAULT);
+	check(5, 7);
+	unpin();
+}
+
+static void test_errno_left_alone(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < nr_allowed_cpus(); i++) {
+		errno = 1234;
+		check_ops(allowed_cpu(i));
+		assert_int_equal(errno, 1234);
+	}
+}
+
+/* Take away what libc has registered for the thread, as in a thread without libc. */
+static void *run_unregistered(void *arg)
+{
+	char *area = rseq_op_thread_pointer() + rseq_op_offset;
+	int *outcome = arg;
+	int i;
+
+	if (rseq_op_current_cpu() < 0 ||
+	    syscall(SYS_rseq, area, 32, 1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_OP_SIG)) {
+		*outcome = errno;
+		return NULL;
+	}
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		check_ops(allowed_cpu(i));
+	*outcome = 0;
+	return NULL;
+}
+
+static void test_unregistered_thread(void **state)
+{
+	struct rseq_op_stats before, after;
+	pthread_t thread;
+	int outcome = -1;
+
+	(void)state;
+	if (getenv("GLIBC_TUNABLES"))
+		skip_because("the library registers threads anew in this run");
+	rseq_op_stats(&before, sizeof(before));
+	assert_int_equal(pthread_create(&thread, NULL, run_unregistered, &outcome), 0);
+	pthread_join(thread, NULL);
+	rseq_op_stats(&after, sizeof(after));
+	assert_int_equal(outcome, 0);
+	assert_true(after.unregistered + after.forced > before.unregistered + before.forced);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_this_cpu),
+		cmocka_unit_test(test_other_cpus),
+		cmocka_unit_test(test_invalid_cpu_einval),
+		cmocka_unit_test(test_invalid_pointer_other_cpu_efault),
+		cmocka_unit_test(test_errno_left_alone),
+		cmocka_unit_test(test_unregistered_thread),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Why an operation left the sequence: each reason is counted, and no other; and
+ * what the environment asks for is done. Run without RSEQ_OP_FORCE_FALLBACK: the
+ * tests set it for the programs that they start, which are this one.
+ */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+static intptr_t word;
+
+static struct rseq_op_stats stats_now(void)
+{
+	struct rseq_op_stats s;
+
+	rseq_op_stats(&s, sizeof(s));
+	return s;
+}
+
+static uint64_t fallbacks(const struct rseq_op_stats *s)
+{
+	return s->aborted + s->remote + s->closed + s->unregistered + s->forced + s->vector;
+}
+
+/* Aborts come as the scheduler pleases; three in a row on a pinned thread hardly. */
+static void test_this_cpu_counts_nothing(void **state)
+{
+	struct rseq_op_stats before, after;
+	int i, cpu = allowed_cpu(0);
+
+	(void)state;
+	pin_to(cpu);
+	rseq_op_addv(&word, 1, cpu);
+	before = stats_now();
+	for (i = 0; i < 100000; i++)
+		assert_int_equal(rseq_op_addv(&word, 1, cpu), 0);
+	after = stats_now();
+	assert_int_equal(fallbacks(&after) - fallbacks(&before),
+			 after.aborted - before.aborted);
+	assert_true(after.aborted - before.aborted < 10);
+	unpin();
+}
+
+static void test_other_cpu_counts_remote(void **state)
+{
+	struct rseq_op_stats before, after;
+	int i, cpu = allowed_cpu(0), other = other_cpu(cpu);
+
+	(void)state;
+	if (other < 0)
+		skip_because("only one CPU");
+	pin_to(cpu);
+	before = stats_now();
+	for (i = 0; i < 100; i++)
+		assert_int_equal(rseq_op_addv(&word, 1, other), 0);
+	after = stats_now();
+	assert_int_equal(after.remote - before.remote, 100);
+	assert_int_equal(fallbacks(&after) - fallbacks(&before), 100);
+	unpin();
+}
+
+static void test_vector_counts_vector(void **state)
+{
+	struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
+		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
+	struct rseq_op_stats before = stats_now(), after;
+
+	(void)state;
+	assert_int_equal(rseq_op(&add, 1, allowed_cpu(0), 0), 0);
+	after = stats_now();
+	assert_int_equal(after.vector - before.vector, 1);
+	assert_int_equal(fallbacks(&after) - fallbacks(&before), 1);
+}
+
+static void test_invalid_counts_nothing(void **state)
+{
+	struct rseq_op_stats before = stats_now(), after;
+
+	(void)state;
+	assert_int_equal(rseq_op_addv(&word, 1, -1), -EINVAL);
+	assert_int_equal(rseq_op(NULL, 0, -1, 0), -EINVAL);
+	after = stats_now();
+	assert_int_equal(fallbacks(&after), fallbacks(&before));
+}
+
+static void test_stats_shorter_and_longer(void **state)
+{
+	struct { struct rseq_op_stats s; uint64_t more[2]; } longer;
+	uint64_t shorter[2] = { 1, 99 };
+
+	(void)state;
+	memset(&longer, 0xff, sizeof(longer));
+	rseq_op_stats(&longer.s, sizeof(longer));
+	assert_int_equal(longer.more[0], 0);
+	assert_int_equal(longer.more[1], 0);
+	rseq_op_stats((struct rseq_op_stats *)shorter, sizeof(shorter[0]));
+	assert_int_equal(shorter[0], stats_now().aborted);
+	assert_int_equal(shorter[1], 99);
+}
+
+/* What a program started with an environment does; its status says whether. */
+
+static int child_forced_every_third(void)
+{
+	struct rseq_op_stats s;
+	int i, cpu = allowed_cpu(0);
+
+	pin_to(cpu);
+	for (i = 0; i < 300; i++) {
+		if (rseq_op_addv(&word, 1, cpu))
+			return 1;
+	}
+	s = stats_now();
+	return s.forced == 100 && word == 300 ? 0 : 2;
+}
+
+static int child_backend(enum rseq_op_backend backend)
+{
+	const char *why = NULL;
+
+	return rseq_op_backend(&why) == backend && why && *why ? 0 : 1;
+}
+
+static int child_none(void)
+{
+	int cpu = allowed_cpu(0);
+
+	pin_to(cpu);
+	if (child_backend(RSEQ_OP_BACKEND_NONE) || rseq_op(NULL, 0, cpu, 0) != -ENOSYS)
+		return 1;
+	return rseq_op_addv(&word, 1, cpu) || word != 1;
+}
+
+static int run_child(const char *name)
+{
+	if (!strcmp(name, "forced"))
+		return child_forced_every_third();
+	if (!strcmp(name, "membarrier"))
+		return child_backend(RSEQ_OP_BACKEND_MEMBARRIER);
+	if (!strcmp(name, "kernel"))
+		return child_backend(RSEQ_OP_BACKEND_KERNEL);
+	return child_none();
+}
+
+static int start(const char *name, const char *variable, const char *value)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_int_not_equal(pid, -1);
+	if (!pid) {
+		setenv(variable, value, 1);
+		execl("/proc/self/exe", "reasons", name, (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void test_force_fallback_every_third(void **state)
+{
+	(void)state;
+	assert_int_equal(start("forced", "RSEQ_OP_FORCE_FALLBACK", "3"), 0);
+}
+
+static void test_force_fallback_nonsense_ignored(void **state)
+{
+	(void)state;
+	assert_int_not_equal(start("forced", "RSEQ_OP_FORCE_FALLBACK", "3x"), 0);
+}
+
+static void test_backend_membarrier(void **state)
+{
+	(void)state;
+	assert_int_equal(start("membarrier", "RSEQ_OP_BACKEND", "membarrier"), 0);
+}
+
+static void test_backend_kernel_or_none(void **state)
+{
+	bool there = cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG) > 0;
+
+	(void)state;
+	assert_int_equal(start(there ? "kernel" : "none", "RSEQ_OP_BACKEND", "kernel"), 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_this_cpu_counts_nothing),
+		cmocka_unit_test(test_other_cpu_counts_remote),
+		cmocka_unit_test(test_vector_counts_vector),
+		cmocka_unit_test(test_invalid_counts_nothing),
+		cmocka_unit_test(test_stats_shorter_and_longer),
+		cmocka_unit_test(test_force_fallback_every_third),
+		cmocka_unit_test(test_force_fallback_nonsense_ignored),
+		cmocka_unit_test(test_backend_membarrier),
+		cmocka_unit_test(test_backend_kernel_or_none),
+	};
+
+	if (argc > 1)
+		return run_child(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,193 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# tools/vm: what a caller may rely on, and each way in which a run may end.
+# Boots seven VMs with the debug kernel, which it builds if it is not cached.
+# Prints TAP.
+
+set -eu
+
+top=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
+vm=$top/tools/vm
+dir=$(mktemp -d)
+number=0
+status=0
+
+clean_up()
+{
+	rm -rf "$dir"
+}
+trap clean_up EXIT
+
+# The runner's own temporary files go where their absence can be checked.
+mkdir "$dir/tmp"
+export TMPDIR=$dir/tmp
+
+# run [OPTIONS] COMMAND: sets status, fills $dir/out and $dir/err.
+run()
+{
+	status=0
+	"$vm" --log "$dir/console" "$@" >"$dir/out" 2>"$dir/err" || status=$?
+}
+
+# expect NAME EXPECTED ACTUAL
+expect()
+{
+	number=$((number + 1))
+	if [ "$2" = "$3" ]; then
+		printf 'ok %d - %s\n' "$number" "$1"
+		return
+	fi
+	printf 'not ok %d - %s\n' "$number" "$1"
+	printf 'expected: %s\nactual: %s\n' "$2" "$3" | sed 's/^/# /'
+	tail -n 5 "$dir/err" | sed 's/^/# stderr: /'
+}
+
+# expect_match NAME REGEX FILE
+expect_match()
+{
+	local found="no match of $2"
+
+	if grep -Eq -e "$2" "$3"; then
+		found="a match of $2"
+	fi
+	expect "$1" "a match of $2" "$found"
+}
+
+# line KEY: what the program in the VM printed after "KEY:".
+line()
+{
+	sed -n "s/^$1://p" "$dir/out"
+}
+
+test_command_arrives()
+{
+	local here="$dir/a folder's name"
+
+	mkdir "$here"
+	echo before >"$here/file"
+	cd "$here"
+	# shellcheck disable=SC2016,SC1003 # expands in the VM
+	TEST_PASSED='from outside' run --cpus 6 --nodes 4 \
+		--env 'GIVEN=it'\''s "set"' -- sh -c '
+		echo "to stderr" >&2
+		echo "cwd:$(pwd)"
+		echo "arguments:$#<$1><$2><$3><$4>"
+		echo "given:$GIVEN"
+		echo "passed:$TEST_PASSED"
+		echo "cpus:$(nproc)"
+		echo "nodes:$(cat /sys/devices/system/node/online)"
+		echo "node3:$(cat /sys/devices/system/node/node3/cpulist)"
+		printf "raw:a\tb\r\n"
+		echo after >file && echo "file:$(cat file)"
+		echo x >/usr/new_file && echo "usr:$(cat /usr/new_file)"
+		exit 42
+		' sh 'a  b' "it's" '"$HOME" \' ''
+	cd "$top"
+	expect "exit status 42" 42 "$status"
+	expect "standard error arrives, alone" "to stderr" "$(cat "$dir/err")"
+	expect "working directory" "$here" "$(line cwd)"
+	expect "arguments" "4<a  b><it's><\"\$HOME\" \\><>" "$(line arguments)"
+	expect "--env" "it's \"set\"" "$(line given)"
+	expect "TEST_* is passed" "from outside" "$(line passed)"
+	expect "6 processors" 6 "$(line cpus)"
+	expect "4 nodes" 0-3 "$(line nodes)"
+	expect "the last node has the last processors" 4-5 "$(line node3)"
+	expect "output is not translated" $'a\tb\r' "$(line raw)"
+	expect "files look writable" "after x" "$(line file) $(line usr)"
+	expect "a write stays in the VM" before "$(cat "$here/file")"
+	expect "a new file stays in the VM" absent \
+		"$([ -e /usr/new_file ] && echo present || echo absent)"
+}
+
+test_one_cpu_exit_0()
+{
+	# shellcheck disable=SC2016 # expands in the VM
+	run --cpus 1 --nodes 1 sh -c 'echo "cpus:$(nproc)"; echo "nodes:$(
+		cat /sys/devices/system/node/online)"'
+	expect "exit status 0" 0 "$status"
+	expect "1 processor, 1 node" "1 0" "$(line cpus) $(line nodes)"
+}
+
+test_defaults_exit_1()
+{
+	# shellcheck disable=SC2016 # expands in the VM
+	run sh -c 'echo "cpus:$(nproc)"; echo "nodes:$(
+		cat /sys/devices/system/node/online)"; exit 1'
+	expect "exit status 1" 1 "$status"
+	expect "8 processors, 4 nodes" "8 0-3" "$(line cpus) $(line nodes)"
+}
+
+readonly provoke=/sys/kernel/debug/provoke-crash/DIRECT
+
+test_warning_fails()
+{
+	run sh -c "echo WARNING >$provoke; echo done"
+	expect "a kernel WARNING: status 125, though the command succeeds" \
+		125 "$status"
+	expect "the command went on to its end" "done" "$(cat "$dir/out")"
+	expect_match "the WARNING is printed" 'WARNING: .*lkdtm' "$dir/err"
+	expect_match "and the reason given" '^vm: the kernel complained' \
+		"$dir/err"
+}
+
+test_panic_fails()
+{
+	run sh -c "echo PANIC >$provoke; echo done"
+	expect "a panic: status 125" 125 "$status"
+	expect_match "the panic is printed" 'Kernel panic - not syncing' \
+		"$dir/err"
+}
+
+test_timeout_is_told_apart()
+{
+	run --cpus 1 --nodes 1 --timeout 30 sh -c 'echo started; sleep 1000'
+	expect "out of time: status 124" 124 "$status"
+	expect "output up to then arrives" started "$(cat "$dir/out")"
+	expect_match "and the reason given" '^vm: timed out after 30 s' \
+		"$dir/err"
+}
+
+# Processes that have a file below $1 in their arguments.
+count_users()
+{
+	local count=0 file
+
+	for file in /proc/[0-9]*/cmdline; do
+		# A process may end while we look.
+		if tr "\0" " " 2>/dev/null <"$file" | grep -qF "$1/"; then
+			count=$((count + 1))
+		fi
+	done
+	printf '%d\n' "$count"
+}
+
+test_interrupt_leaves_nothing()
+{
+	local pid tries=0
+
+	"$vm" --cpus 1 --nodes 1 sh -c 'echo started; sleep 1000' \
+		>"$dir/out" 2>"$dir/err" &
+	pid=$!
+	while [ ! -s "$dir/out" ] && [ "$tries" -lt 600 ]; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+	expect "output is streamed" started "$(cat "$dir/out")"
+	kill -TERM "$pid"
+	status=0
+	wait "$pid" || status=$?
+	expect "terminated: status 143" 143 "$status"
+	expect "no process is left" 0 "$(count_users "$TMPDIR")"
+	expect "no temporary file is left" "" "$(ls -A "$TMPDIR")"
+}
+
+"$top/tools/kernel" build >"$dir/out"
+test_command_arrives
+test_one_cpu_exit_0
+test_defaults_exit_1
+test_warning_fails
+test_panic_fails
+test_timeout_is_told_apart
+test_interrupt_leaves_nothing
+printf "1..%d\n" "$number"

@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What tools/vm takes for a complaint of the kernel, tried on lines as the
+# kernel prints them. No VM is booted. Prints TAP.
+
+set -eu
+
+vm=$(dirname "$(readlink -f "$0")")/../../tools/vm
+file=$(mktemp)
+trap 'rm -f "$file"' EXIT
+number=0
+
+complaints=(
+	"WARNING: CPU: 3 PID: 71 at kernel/sched/core.c:210 f+0x1/0x2"
+	"WARNING: possible circular locking dependency detected"
+	"WARNING: possible recursive locking detected"
+	"WARNING: bad unlock balance detected!"
+	"WARNING: inconsistent lock state"
+	"WARNING: suspicious RCU usage"
+	"INFO: possible irq lock inversion dependency detected"
+	"INFO: trying to register non-static key."
+	"INFO: lockdep is turned off."
+	"INFO: task prog:72 blocked for more than 120 seconds."
+	"rcu: INFO: rcu_preempt self-detected stall on CPU"
+	"rcu: rcu_preempt kthread starved for 2500 jiffies! g1 f0x0"
+	"BUG: sleeping function called from invalid context at mm/gup.c:1"
+	"BUG: scheduling while atomic: prog/72/0x00000002"
+	"BUG: using smp_processor_id() in preemptible [00000000] code: p/7"
+	"BUG: Bad page state in process prog  pfn:00123"
+	"BUG: KASAN: use-after-free in f+0x1/0x2"
+	"BUG: KFENCE: out-of-bounds read in f+0x1/0x2"
+	"BUG: kernel NULL pointer dereference, address: 0000000000000008"
+	"BUG: MAX_LOCKDEP_CHAINS too low!"
+	"watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [prog:72]"
+	"kernel BUG at mm/gup.c:1!"
+	"UBSAN: array-index-out-of-bounds in mm/gup.c:1:2"
+	"Oops: general protection fault, probably for address 0x1: 0000 [#1]"
+	"general protection fault: 0000 [#1] PREEMPT SMP"
+	"Kernel panic - not syncing: sysrq triggered crash"
+	"list_add corruption. prev->next should be next (1), but was 2."
+	"refcount_t: underflow; use-after-free."
+)
+
+harmless=(
+	"Linux version 6.12.0-cpu_opv-debug (cpu_opv@localhost) #1 SMP PREEMPT"
+	"Kernel command line: console=ttyS0 ignore_loglevel panic=-1"
+	"Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar"
+	"rcu: Preemptible hierarchical RCU implementation."
+	"rcu: 	RCU lockdep checking is enabled."
+	"traps: prog[72] general protection fault ip:401000 sp:7ffe0 error:0"
+	"prog[72]: segfault at 0 ip 0000000000401000 sp 7ffe0 error 6"
+	"clocksource: timekeeping watchdog on CPU1: Marking clocksource unstable"
+	"PM: BUG_ON is a macro, and so is WARNING"
+	"debug: unmapping init [mem 0xffffffff81a00000-0xffffffff81bfffff]"
+)
+
+report()
+{
+	local ok=$1
+	shift
+	number=$((number + 1))
+	printf '%s %d - %s\n' "$ok" "$number" "$*"
+}
+
+# status_of LINE: exit status of the scan of a log that holds it.
+status_of()
+{
+	local status=0
+
+	printf '[    0.000000] Linux version\r\n%s\r\n' "$1" >"$file"
+	"$vm" --scan "$file" >/dev/null || status=$?
+	printf '%d\n' "$status"
+}
+
+# test_scan EXPECTED NAME LINE
+test_scan()
+{
+	local actual
+
+	actual=$(status_of "$3")
+	if [ "$actual" -eq "$1" ]; then
+		report ok "$2: ${3//\#/}"
+	else
+		report 'not ok' "$2: ${3//\#/}"
+		printf '# expected status %d, actual %d\n' "$1" "$actual"
+	fi
+}
+
+printf '1..%d\n' $((${#complaints[@]} + ${#harmless[@]} + 1))
+for line in "${complaints[@]}"; do
+	test_scan 125 complaint "[   12.345678] $line"
+done
+for line in "${harmless[@]}"; do
+	test_scan 0 harmless "[   12.345678] $line"
+done
+test_scan 0 "not from the kernel" "WARNING: a program wrote this"
