@@ -41,7 +41,7 @@ tests	:= $(patsubst %.c,$(B)/%,$(test_src))
 benches	:= $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
 examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 
-.PHONY: all lib tests clean help deps check demo bench install uninstall lint
+.PHONY: all lib tests clean help deps check check-mutants demo bench install uninstall lint
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -60,6 +60,9 @@ deps: ## Install the Debian packages needed, or say which are missing
 
 check: lib tests $(examples) ## Run all tests, on this machine and in a VM with the patched kernel
 	$(Q)tests/check
+
+check-mutants: lib tests ## Plant faults one at a time; each must be caught by a test
+	$(Q)tests/mutants/run
 
 demo: lib $(examples) ## Show what rseq_op does, with figures (VM=6.12: in the VM too)
 	$(Q)tools/demo $(if $(VM),--vm $(VM))

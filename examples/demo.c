@@ -28,9 +28,9 @@
 #define REMOTE_MS	1000	/* how long another CPU's data is updated, each way */
 #define BATCH		1000	/* operations between two looks at the clock */
 #define CONTROL_STEPS	100000		/* of the plain loop, if time allows */
-#define CONTROL_SECONDS	8.0
+#define CONTROL_SECONDS	15.0
 #define STEPPED_OPS	100		/* of rseq_op, if time allows: */
-#define STEPS_EXPECTED	1500		/* for each, at most, to plan with */
+#define STEPS_EXPECTED	1000		/* for each, at most, to plan with */
 #define STEPS_ALLOWED	20000		/* for each, or it does not get anywhere */
 
 /* The data of a CPU, on cache lines of its own. */
@@ -400,7 +400,7 @@ static void increment_plain(void)
 
 	do {
 		cpu = rseq_op_current_cpu();
-	} while (rseq_op_seq_addv(&data[cpu].sum, 1, rseq_op_tag(cpu)));
+	} while (rseq_op_seq_addv(&data[cpu].sum, 1, cpu, rseq_op_tags()));
 }
 
 static void increment_rseq_op(void)
@@ -453,6 +453,10 @@ static uint64_t step(pid_t pid, uint64_t limit, double *seconds)
 		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL))
 			die("PTRACE_SINGLESTEP");
 		signal = wait_stop(pid);
+		if (!signal) {
+			errno = ECHILD;
+			die("the traced process gave up");
+		}
 		if (++steps % 500)
 			continue;
 		show_progress("stepping,", steps, limit);
@@ -731,9 +735,11 @@ int main(int argc, char **argv)
 	if (!data)
 		die("aligned_alloc");
 	show_machine();
-	show_counting();
-	show_stepping();
-	show_remote();
+	if (!failed) {
+		show_counting();
+		show_stepping();
+		show_remote();
+	}
 	free(data);
 	printf("\n%s (%.1f s)\n", failed ? "NOT all of it held" : "All of it held",
 	       now(CLOCK_MONOTONIC) - start);

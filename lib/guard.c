@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: MIT
 /*
  * The guard: closing a CPU to the sequences of this process, one closer at a
- * time. It is a mutex whose word is the CPU's tag, the word that every sequence
- * compares the current CPU with inside its critical section.
+ * time. It is a mutex in the upper half of the CPU's tag, which every sequence
+ * compares, whole, with the CPU's number inside its critical section.
  *
- *	tag == cpu	open
+ *	OPEN		the tag is the CPU's number
  *	CLOSED		held
  *	CONTENDED	held, and somebody sleeps until it is not
  *
- * The two values are no CPU's number, and differ from those with which struct
- * rseq says that a thread is not registered (-1, -2): such a thread must not find
- * a closed CPU to be its own.
+ * A negative int, which has its sign in the upper half, equals no tag. The tags of
+ * -1 and -2, the CPU numbers of a thread that is not registered, are closed for ever.
  *
  * A. A sequence begins while the guard is closed, or has begun before
  *
  *	sequence on CPU n		holder, on any CPU
- *				(a)	tag = CLOSED
+ *				(a)	tag: CLOSED
  *				(b)	membarrier(RSEQ, n)
  *	load tag (c)			vector loads and stores
- *	load, commit		(d)	tag = n, release
+ *	load, commit		(d)	tag: OPEN, release
  *
  *    A sequence that loads the tag (c) after (a) leaves. One that loaded it
  *    before (a) is in its critical section on CPU n when (b) looks there, and is
@@ -39,57 +38,69 @@
  *    A vector that one of them was running is cut off, as any other update of
  *    theirs.
  */
-#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 
 #include "internal.h"
 
-#define CLOSED		INT32_MIN
-#define CONTENDED	(INT32_MIN + 1)
+enum state { OPEN, CLOSED, CONTENDED };
 
 #define SPINS		100
 
-int32_t rseq_op_cpu_tag[RSEQ_OP_CPU_MAX + 1] = {
-	[0 ... RSEQ_OP_CPU_MAX] = CLOSED,
-};
+#define NR_TAGS		(RSEQ_OP_TAGS_BEFORE + RSEQ_OP_CPU_MAX)
+
+int64_t rseq_op_cpu_tag[NR_TAGS];
 
 /* Scenario B: the tags behind the ones that never match. */
-static int32_t forced_tag[RSEQ_OP_CPU_MAX];
+static int64_t forced_tag[NR_TAGS];
 
-static int32_t *tags;
+static int64_t *tags;	/* [cpu], from -RSEQ_OP_TAGS_BEFORE */
 
-static _Atomic int32_t *tag_of(int cpu)
+static int64_t tag(int cpu, enum state state)
 {
-	return (_Atomic int32_t *)&tags[cpu];
+	return (int64_t)state << 32 | (uint32_t)cpu;
+}
+
+static _Atomic int32_t *state_of(int cpu)
+{
+	return (_Atomic int32_t *)&tags[cpu] + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+}
+
+static void set_all(int64_t *table, enum state state)
+{
+	int cpu;
+
+	for (cpu = -RSEQ_OP_TAGS_BEFORE; cpu < 0; cpu++)
+		table[cpu] = tag(cpu, CLOSED);
+	for (; cpu < rseq_op_nr_cpus(); cpu++)
+		table[cpu] = tag(cpu, state);
 }
 
 static void open_all(void)
 {
-	int cpu;
-
-	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
-		if (cpus_possible(cpu))
-			atomic_store_explicit(tag_of(cpu), cpu, memory_order_relaxed);
-	}
+	set_all(tags, OPEN);
 }
 
 void guard_init(void)
 {
-	tags = config.force_fallback ? forced_tag : rseq_op_cpu_tag;
+	tags = rseq_op_cpu_tag + RSEQ_OP_TAGS_BEFORE;
+	if (config.force_fallback) {
+		set_all(tags, CLOSED);
+		tags = forced_tag + RSEQ_OP_TAGS_BEFORE;
+	}
 	open_all();
 	pthread_atfork(NULL, NULL, open_all);
 }
 
-const int32_t *guard_tag(int cpu)
+const int64_t *guard_tags(void)
 {
-	return &tags[cpu];
+	return tags;
 }
 
 bool guard_is_open(int cpu)
 {
-	return atomic_load_explicit(tag_of(cpu), memory_order_relaxed) == cpu;
+	return atomic_load_explicit(state_of(cpu), memory_order_relaxed) == OPEN;
 }
 
 /* Wait for the CPU to be open, but not for long: the holder may be in a debugger. */
@@ -103,21 +114,21 @@ void guard_wait_open(int cpu)
 
 static bool change(int cpu, int32_t from, int32_t to)
 {
-	return atomic_compare_exchange_strong(tag_of(cpu), &from, to);
+	return atomic_compare_exchange_strong(state_of(cpu), &from, to);
 }
 
 static void futex(int cpu, int op, int32_t value)
 {
-	raw_syscall(SYS_futex, (long)tag_of(cpu), op | FUTEX_PRIVATE_FLAG, value, 0, 0, 0);
+	raw_syscall(SYS_futex, (long)state_of(cpu), op | FUTEX_PRIVATE_FLAG, value, 0, 0, 0);
 }
 
 void guard_close(int cpu)
 {
 	guard_wait_open(cpu);
-	if (change(cpu, cpu, CLOSED))	/* scenario A: (a) */
+	if (change(cpu, OPEN, CLOSED))	/* scenario A: (a) */
 		return;
 	/* From here nobody knows whether others sleep: whoever closes says they do. */
-	while (!change(cpu, cpu, CONTENDED)) {
+	while (!change(cpu, OPEN, CONTENDED)) {
 		change(cpu, CLOSED, CONTENDED);
 		futex(cpu, FUTEX_WAIT, CONTENDED);
 	}
@@ -126,6 +137,6 @@ void guard_close(int cpu)
 void guard_open(int cpu)
 {
 	/* scenario A: (d) */
-	if (atomic_exchange_explicit(tag_of(cpu), cpu, memory_order_release) == CONTENDED)
+	if (atomic_exchange_explicit(state_of(cpu), OPEN, memory_order_release) == CONTENDED)
 		futex(cpu, FUTEX_WAKE, 1);
 }

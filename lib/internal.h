@@ -34,7 +34,7 @@ void config_init(void);
 
 /* guard.c: closing a CPU to the sequences of this process. */
 void guard_init(void);
-const int32_t *guard_tag(int cpu);
+const int64_t *guard_tags(void);
 bool guard_is_open(int cpu);
 void guard_wait_open(int cpu);
 void guard_close(int cpu);

@@ -4,7 +4,6 @@
  * further attempts, where that has a chance; then the backend, and why is counted.
  */
 #include <errno.h>
-#include <sched.h>
 
 #include "internal.h"
 
@@ -119,7 +118,7 @@ int rseq_op_slow_addv(intptr_t *v, intptr_t count, int cpu, int outcome)
 	struct slow s = slow_begin(cpu, outcome);
 
 	while (slow_retry(&s))
-		s.outcome = rseq_op_seq_addv(v, count, guard_tag(cpu));
+		s.outcome = rseq_op_seq_addv(v, count, cpu, guard_tags());
 	return slow_end(&s, (struct cpu_op []){ add(v, count) }, 1);
 }
 
@@ -129,7 +128,7 @@ int rseq_op_slow_cmpeqv_storev(intptr_t *v, intptr_t expect, intptr_t newv, int 
 	struct slow s = slow_begin(cpu, outcome);
 
 	while (slow_retry(&s))
-		s.outcome = rseq_op_seq_cmpeqv_storev(v, expect, newv, guard_tag(cpu));
+		s.outcome = rseq_op_seq_cmpeqv_storev(v, expect, newv, cpu, guard_tags());
 	return slow_end(&s, (struct cpu_op []){
 			compare_eq(v, &expect), store(v, &newv) }, 2);
 }
@@ -141,7 +140,7 @@ int rseq_op_slow_cmpeqv_storev_storev(intptr_t *v, intptr_t expect, intptr_t *v2
 
 	while (slow_retry(&s))
 		s.outcome = rseq_op_seq_cmpeqv_storev_storev(v, expect, v2, newv2, newv,
-							     guard_tag(cpu));
+							     cpu, guard_tags());
 	return slow_end(&s, (struct cpu_op []){
 			compare_eq(v, &expect), store(v2, &newv2), store(v, &newv) }, 3);
 }
@@ -152,15 +151,4 @@ int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int
 		return -EINVAL;
 	count(COUNT_VECTOR);
 	return backend_run()(ops, nr_ops, cpu, false);
-}
-
-/* The calling thread is not registered, or not yet. */
-int rseq_op_slow_current_cpu(void)
-{
-	int cpu;
-
-	if (area_register_thread() && area_cpu() >= 0)
-		return area_cpu();
-	cpu = sched_getcpu();
-	return cpu < 0 ? 0 : cpu;
 }

@@ -6,8 +6,8 @@
  * The sequences, each written once from the primitives of arch/.
  *
  * Not an interface: callers use rseq_op.h, the library retries with these. Each
- * makes one attempt for the CPU that the tag stands for, and returns 0 where it
- * committed, the 1-based index of the comparison that stopped it, or:
+ * makes one attempt for that CPU, if tags[cpu] says that it is open, and returns 0
+ * where it committed, the 1-based index of the comparison that stopped it, or:
  */
 #define RSEQ_OP_ABORTED		(-1)	/* preempted, migrated, signalled */
 #define RSEQ_OP_ELSEWHERE	(-2)	/* not on that CPU, or it is closed */
@@ -24,14 +24,15 @@ extern ptrdiff_t rseq_op_offset __attribute__((visibility("default")));
 # error "rseq_op: no sequences for this architecture"
 #endif
 
-static inline int rseq_op_seq_addv(intptr_t *v, intptr_t count, const int32_t *cpu_tag)
+static inline int rseq_op_seq_addv(intptr_t *v, intptr_t count, int cpu,
+				   const int64_t *tags)
 {
 	__asm__ goto (
 		RSEQ_OP_ASM_BEGIN
 		RSEQ_OP_ASM_COMMIT_ADD(v, count)
 		RSEQ_OP_ASM_END
 		: /* no outputs */
-		: RSEQ_OP_IN_SECTION(cpu_tag),
+		: RSEQ_OP_IN_SECTION(cpu, tags),
 		  RSEQ_OP_IN_MEM(v, v),
 		  RSEQ_OP_IN_WORD(count, count)
 		: RSEQ_OP_CLOBBERS
@@ -44,7 +45,7 @@ elsewhere:
 }
 
 static inline int rseq_op_seq_cmpeqv_storev(intptr_t *v, intptr_t expect, intptr_t newv,
-					    const int32_t *cpu_tag)
+					    int cpu, const int64_t *tags)
 {
 	__asm__ goto (
 		RSEQ_OP_ASM_EXIT(differs)
@@ -53,7 +54,7 @@ static inline int rseq_op_seq_cmpeqv_storev(intptr_t *v, intptr_t expect, intptr
 		RSEQ_OP_ASM_COMMIT_STORE(v, newv)
 		RSEQ_OP_ASM_END
 		: /* no outputs */
-		: RSEQ_OP_IN_SECTION(cpu_tag),
+		: RSEQ_OP_IN_SECTION(cpu, tags),
 		  RSEQ_OP_IN_MEM(v, v),
 		  RSEQ_OP_IN_WORD(expect, expect),
 		  RSEQ_OP_IN_WORD(newv, newv)
@@ -70,7 +71,8 @@ differs:
 
 static inline int rseq_op_seq_cmpeqv_storev_storev(intptr_t *v, intptr_t expect,
 						   intptr_t *v2, intptr_t newv2,
-						   intptr_t newv, const int32_t *cpu_tag)
+						   intptr_t newv, int cpu,
+						   const int64_t *tags)
 {
 	__asm__ goto (
 		RSEQ_OP_ASM_EXIT(differs)
@@ -80,7 +82,7 @@ static inline int rseq_op_seq_cmpeqv_storev_storev(intptr_t *v, intptr_t expect,
 		RSEQ_OP_ASM_COMMIT_STORE(v, newv)
 		RSEQ_OP_ASM_END
 		: /* no outputs */
-		: RSEQ_OP_IN_SECTION(cpu_tag),
+		: RSEQ_OP_IN_SECTION(cpu, tags),
 		  RSEQ_OP_IN_MEM(v, v),
 		  RSEQ_OP_IN_WORD(expect, expect),
 		  RSEQ_OP_IN_MEM(v2, v2),

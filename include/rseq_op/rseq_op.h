@@ -54,18 +54,19 @@ extern "C" {
 #define RSEQ_OP_CPU_MAX		8192
 
 /*
- * What the sequences compare the current CPU with: the CPU's number while it is
- * open to sequences, another value while it is not. The last entry is never open;
- * it stands for every cpu that is out of range. The library writes it, the
- * sequences read it; not an interface.
+ * Which CPUs are open to sequences: the tag of a CPU is its number while it is, and
+ * no int at all while it is not. The library writes them, the sequences read them;
+ * not an interface.
+ *
+ * A sequence looks at the tag of the CPU that the thread runs on, as struct rseq
+ * tells it: -1 and -2, for a thread that is not registered, have tags too.
  */
-extern int32_t rseq_op_cpu_tag[RSEQ_OP_CPU_MAX + 1];
+#define RSEQ_OP_TAGS_BEFORE	2
+extern int64_t rseq_op_cpu_tag[RSEQ_OP_TAGS_BEFORE + RSEQ_OP_CPU_MAX];
 
-static inline const int32_t *rseq_op_tag(int cpu)
+static inline const int64_t *rseq_op_tags(void)
 {
-	unsigned int i = (unsigned int)cpu;
-
-	return &rseq_op_cpu_tag[i < RSEQ_OP_CPU_MAX ? i : RSEQ_OP_CPU_MAX];
+	return rseq_op_cpu_tag + RSEQ_OP_TAGS_BEFORE;
 }
 
 /* Where the operations go on when the sequence did not do it; not an interface. */
@@ -74,7 +75,6 @@ int rseq_op_slow_cmpeqv_storev(intptr_t *v, intptr_t expect, intptr_t newv, int 
 			       int outcome);
 int rseq_op_slow_cmpeqv_storev_storev(intptr_t *v, intptr_t expect, intptr_t *v2,
 				      intptr_t newv2, intptr_t newv, int cpu, int outcome);
-int rseq_op_slow_current_cpu(void);
 
 /**
  * rseq_op_current_cpu() - the CPU that the calling thread runs on
@@ -82,13 +82,12 @@ int rseq_op_slow_current_cpu(void);
  * A hint: the thread may be elsewhere when the caller looks at it. Using it for
  * an operation is correct all the same.
  *
- * Return: its number, 0 to rseq_op_nr_cpus() - 1. Never fails.
+ * Return: its number, 0 to rseq_op_nr_cpus() - 1; 0 in a thread that is not
+ * registered with rseq(2), as it may be until its first operation. Never fails.
  */
 static inline int rseq_op_current_cpu(void)
 {
-	int32_t cpu = *(volatile int32_t *)(rseq_op_thread_pointer() + rseq_op_offset + 4);
-
-	return __builtin_expect(cpu >= 0, 1) ? cpu : rseq_op_slow_current_cpu();
+	return rseq_op_cpu_id_start();
 }
 
 /**
@@ -109,7 +108,7 @@ int rseq_op_nr_cpus(void);
  */
 static inline int rseq_op_addv(intptr_t *v, intptr_t count, int cpu)
 {
-	int ret = rseq_op_seq_addv(v, count, rseq_op_tag(cpu));
+	int ret = rseq_op_seq_addv(v, count, cpu, rseq_op_tags());
 
 	if (__builtin_expect(ret < 0, 0))
 		return rseq_op_slow_addv(v, count, cpu, ret);
@@ -127,7 +126,7 @@ static inline int rseq_op_addv(intptr_t *v, intptr_t count, int cpu)
  */
 static inline int rseq_op_cmpeqv_storev(intptr_t *v, intptr_t expect, intptr_t newv, int cpu)
 {
-	int ret = rseq_op_seq_cmpeqv_storev(v, expect, newv, rseq_op_tag(cpu));
+	int ret = rseq_op_seq_cmpeqv_storev(v, expect, newv, cpu, rseq_op_tags());
 
 	if (__builtin_expect(ret < 0, 0))
 		return rseq_op_slow_cmpeqv_storev(v, expect, newv, cpu, ret);
@@ -150,8 +149,8 @@ static inline int rseq_op_cmpeqv_storev(intptr_t *v, intptr_t expect, intptr_t n
 static inline int rseq_op_cmpeqv_storev_storev(intptr_t *v, intptr_t expect, intptr_t *v2,
 					       intptr_t newv2, intptr_t newv, int cpu)
 {
-	int ret = rseq_op_seq_cmpeqv_storev_storev(v, expect, v2, newv2, newv,
-						   rseq_op_tag(cpu));
+	int ret = rseq_op_seq_cmpeqv_storev_storev(v, expect, v2, newv2, newv, cpu,
+						   rseq_op_tags());
 
 	if (__builtin_expect(ret < 0, 0))
 		return rseq_op_slow_cmpeqv_storev_storev(v, expect, v2, newv2, newv, cpu, ret);

@@ -31,7 +31,7 @@ typedef void (*tracee_fn)(int cpu);
 /* What everybody writes who uses rseq without a fallback. */
 static void plain_retry_loop(int cpu)
 {
-	while (rseq_op_seq_addv(&shared->v, 1, rseq_op_tag(cpu)))
+	while (rseq_op_seq_addv(&shared->v, 1, cpu, rseq_op_tags()))
 		;
 }
 

@@ -3,7 +3,6 @@
  * The typed operations: every result, for each CPU, with their words and what lies
  * around them checked.
  */
-#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -115,8 +114,8 @@ static void test_other_cpus(void **state)
 	unpin();
 }
 
-/* Also numbers that the size of the tag table maps onto the current CPU's. */
-static void test_invalid_cpu_einval(void **state)
+/* -1 and -2 are what struct rseq says where a thread is not registered. */
+static void check_invalid_cpus(void)
 {
 	int nonsense[] = { -1, -2, INT32_MIN, INT32_MAX, INT32_MIN + 1, rseq_op_nr_cpus(),
 			   RSEQ_OP_CPU_MAX - 1, RSEQ_OP_CPU_MAX,
@@ -124,8 +123,6 @@ static void test_invalid_cpu_einval(void **state)
 			   INT32_MIN + allowed_cpu(0) };
 	size_t i;
 
-	(void)state;
-	pin_to(allowed_cpu(0));
 	set(5, 7);
 	for (i = 0; i < ARRAY_SIZE(nonsense); i++) {
 		assert_int_equal(rseq_op_addv(&mem.v, 1, nonsense[i]), -EINVAL);
@@ -134,6 +131,13 @@ static void test_invalid_cpu_einval(void **state)
 							      nonsense[i]), -EINVAL);
 	}
 	check(5, 7);
+}
+
+static void test_invalid_cpu_einval(void **state)
+{
+	(void)state;
+	pin_to(allowed_cpu(0));
+	check_invalid_cpus();
 	unpin();
 }
 
@@ -167,38 +171,25 @@ static void test_errno_left_alone(void **state)
 	}
 }
 
-/* Take away what libc has registered for the thread, as in a thread without libc. */
-static void *run_unregistered(void *arg)
-{
-	char *area = rseq_op_thread_pointer() + rseq_op_offset;
-	int *outcome = arg;
-	int i;
-
-	if (rseq_op_current_cpu() < 0 ||
-	    syscall(SYS_rseq, area, 32, 1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_OP_SIG)) {
-		*outcome = errno;
-		return NULL;
-	}
-	for (i = 0; i < nr_allowed_cpus(); i++)
-		check_ops(allowed_cpu(i));
-	*outcome = 0;
-	return NULL;
-}
-
+/* What libc has registered for the thread is taken away, and given back. */
 static void test_unregistered_thread(void **state)
 {
+	char *area = rseq_op_thread_pointer() + rseq_op_offset;
 	struct rseq_op_stats before, after;
-	pthread_t thread;
-	int outcome = -1;
+	int i;
 
 	(void)state;
 	if (getenv("GLIBC_TUNABLES"))
-		skip_because("the library registers threads anew in this run");
+		skip_because("the library registers threads itself in this run");
 	rseq_op_stats(&before, sizeof(before));
-	assert_int_equal(pthread_create(&thread, NULL, run_unregistered, &outcome), 0);
-	pthread_join(thread, NULL);
+	assert_int_equal(syscall(SYS_rseq, area, 32, 1 /* RSEQ_FLAG_UNREGISTER */,
+				 RSEQ_OP_SIG), 0);
+	assert_int_equal(rseq_op_current_cpu(), 0);
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		check_ops(allowed_cpu(i));
+	check_invalid_cpus();
+	assert_int_equal(syscall(SYS_rseq, area, 32, 0, RSEQ_OP_SIG), 0);
 	rseq_op_stats(&after, sizeof(after));
-	assert_int_equal(outcome, 0);
 	assert_true(after.unregistered + after.forced > before.unregistered + before.forced);
 }
 

@@ -166,6 +166,7 @@ test_interrupt_leaves_nothing()
 {
 	local pid tries=0
 
+	rm -f "$dir/out" # a full one of the test before would be taken for ours
 	"$vm" --cpus 1 --nodes 1 sh -c 'echo started; sleep 1000' \
 		>"$dir/out" 2>"$dir/err" &
 	pid=$!

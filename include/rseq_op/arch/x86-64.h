@@ -15,7 +15,8 @@
  *
  * Local labels: 1 is the first instruction of the critical section, 2 the one
  * after the commit, 3 its descriptor, 4 the abort handler. C labels: aborted,
- * elsewhere. Offsets in struct rseq, from <linux/rseq.h>: cpu_id 4, rseq_cs 8.
+ * elsewhere. Offsets in struct rseq, from <linux/rseq.h>: cpu_id_start 0,
+ * cpu_id 4, rseq_cs 8.
  */
 
 /* The word before an abort handler; the kernel compares it. As glibc's RSEQ_SIG. */
@@ -44,8 +45,9 @@
 
 /*
  * The kernel looks at rseq_cs only when the instruction pointer lies between 1
- * and 2, so the store that announces the section stands before it. The tag is
- * loaded inside: it says that the CPU is the right one, and that it is open.
+ * and 2, so the store that announces the section stands before it. Inside, one
+ * comparison asks whether this is the CPU and whether it is open; the index into
+ * the tags is the kernel's, valid whatever the caller passed.
  */
 #define RSEQ_OP_ASM_BEGIN						\
 	RSEQ_OP_ASM_DESCRIPTOR						\
@@ -53,8 +55,8 @@
 	"leaq	3b(%%rip), %%rax\n\t"					\
 	"movq	%%rax, %%fs:8(%[rseq])\n\t"				\
 	"1:\n\t"							\
-	"movl	%[tag], %%eax\n\t"					\
-	"cmpl	%%eax, %%fs:4(%[rseq])\n\t"				\
+	"movslq	%%fs:4(%[rseq]), %%rax\n\t"				\
+	"cmpq	%[cpu], (%[tags],%%rax,8)\n\t"				\
 	"jne	%l[elsewhere]\n\t"
 
 #define RSEQ_OP_ASM_CMPEQ(mem, reg, label)				\
@@ -82,7 +84,8 @@
 	".popsection\n\t"
 
 /* Operands: what every sequence has, a word in memory, a word. */
-#define RSEQ_OP_IN_SECTION(tag_)	[rseq] "r" (rseq_op_offset), [tag] "m" (*(tag_))
+#define RSEQ_OP_IN_SECTION(cpu_, tags_)	\
+	[rseq] "r" (rseq_op_offset), [cpu] "r" ((int64_t)(cpu_)), [tags] "r" (tags_)
 #define RSEQ_OP_IN_MEM(name, p)		[name] "m" (*(p))
 #define RSEQ_OP_IN_WORD(name, value)	[name] "er" (value)
 #define RSEQ_OP_CLOBBERS		"memory", "cc", "rax"
@@ -93,6 +96,15 @@ static inline char *rseq_op_thread_pointer(void)
 
 	__asm__ ("movq %%fs:0, %0" : "=r" (tp));
 	return tp;
+}
+
+/* rseq->cpu_id_start, which is a valid index always. */
+static inline int rseq_op_cpu_id_start(void)
+{
+	int cpu;
+
+	__asm__ volatile ("movl %%fs:0(%1), %0" : "=r" (cpu) : "r" (rseq_op_offset));
+	return cpu;
 }
 
 /* In a loop that waits for another thread. */
