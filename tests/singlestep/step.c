@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
+ * step [CONTROL_STEPS [OPERATIONS]]
+ *
  * Under a tracer that steps through every instruction, each step aborts a sequence
  * that it finds. The control shows it: a plain retry loop commits nothing. The
  * operations of the library commit every time.
@@ -13,9 +15,10 @@
 
 #include "test.h"
 
-#define CONTROL_STEPS	20000
-#define OPERATIONS	10
 #define MAX_STEPS	3000000
+
+static long control_steps = 20000;
+static int operations = 10;
 
 /* Shared with the tracee. */
 static struct shared {
@@ -39,7 +42,7 @@ static void add(int cpu)
 {
 	int i;
 
-	for (i = 0; i < OPERATIONS; i++)
+	for (i = 0; i < operations; i++)
 		shared->failed += rseq_op_addv(&shared->v, 1, cpu) != 0;
 }
 
@@ -47,7 +50,7 @@ static void compare_and_store(int cpu)
 {
 	int i;
 
-	for (i = 0; i < OPERATIONS; i++) {
+	for (i = 0; i < operations; i++) {
 		shared->failed += rseq_op_cmpeqv_storev(&shared->v, i, i + 1, cpu) != 0;
 		shared->failed += rseq_op_cmpeqv_storev(&shared->v, i, i + 1, cpu) != 1;
 	}
@@ -57,7 +60,7 @@ static void compare_and_store_two(int cpu)
 {
 	int i;
 
-	for (i = 0; i < OPERATIONS; i++)
+	for (i = 0; i < operations; i++)
 		shared->failed += rseq_op_cmpeqv_storev_storev(&shared->v, i, &shared->v2,
 							       10 * i, i + 1, cpu) != 0;
 }
@@ -121,43 +124,43 @@ static long trace(tracee_fn run, long max)
 static void test_plain_retry_loop_commits_nothing(void **state)
 {
 	(void)state;
-	assert_int_equal(trace(plain_retry_loop, CONTROL_STEPS), CONTROL_STEPS);
+	assert_int_equal(trace(plain_retry_loop, control_steps), control_steps);
 	assert_int_equal(shared->v, 0);
 	assert_false(shared->done);
 }
 
 /* Each went through the backend, for the reason that its sequence was aborted. */
-static void check_progress(tracee_fn run, long operations, intptr_t v)
+static void check_progress(tracee_fn run, long expected, intptr_t v)
 {
 	long steps = trace(run, MAX_STEPS);
 
-	print_message("# %ld operations in %ld steps\n", operations, steps);
+	print_message("# %ld operations in %ld steps\n", expected, steps);
 	assert_true(shared->done);
 	assert_int_equal(shared->failed, 0);
 	assert_int_equal(shared->v, v);
-	assert_int_equal(shared->stats.aborted + shared->stats.forced, operations);
+	assert_int_equal(shared->stats.aborted + shared->stats.forced, expected);
 }
 
 static void test_addv_commits(void **state)
 {
 	(void)state;
-	check_progress(add, OPERATIONS, OPERATIONS);
+	check_progress(add, operations, operations);
 }
 
 static void test_cmpeqv_storev_commits(void **state)
 {
 	(void)state;
-	check_progress(compare_and_store, 2 * OPERATIONS, OPERATIONS);
+	check_progress(compare_and_store, 2 * operations, operations);
 }
 
 static void test_cmpeqv_storev_storev_commits(void **state)
 {
 	(void)state;
-	check_progress(compare_and_store_two, OPERATIONS, OPERATIONS);
-	assert_int_equal(shared->v2, 10 * (OPERATIONS - 1));
+	check_progress(compare_and_store_two, operations, operations);
+	assert_int_equal(shared->v2, 10 * (operations - 1));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain_retry_loop_commits_nothing),
@@ -166,5 +169,13 @@ int main(void)
 		cmocka_unit_test(test_cmpeqv_storev_storev_commits),
 	};
 
+	if (argc > 1)
+		control_steps = atol(argv[1]);
+	if (argc > 2)
+		operations = atoi(argv[2]);
+	if (control_steps < 1 || operations < 1) {
+		fprintf(stderr, "usage: step [CONTROL_STEPS [OPERATIONS]]\n");
+		return 2;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
