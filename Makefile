@@ -41,7 +41,7 @@ tests	:= $(patsubst %.c,$(B)/%,$(test_src))
 benches	:= $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
 examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 
-.PHONY: all lib tests clean help deps check check-mutants demo bench install uninstall lint
+.PHONY: all lib tests clean help deps check check-mutants demo bench install uninstall
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -58,13 +58,16 @@ help: ## Show this list
 deps: ## Install the Debian packages needed, or say which are missing
 	$(Q)tools/deps
 
-check: lib tests $(examples) ## Run all tests, on this machine and in a VM with the patched kernel
+# These do all the set-up: the packages come first.
+check: deps ## Run all tests, on this machine and in a VM with the patched kernel
+	$(Q)$(MAKE) lib tests $(examples)
 	$(Q)tests/check
 
 check-mutants: lib tests ## Plant faults one at a time; each must be caught by a test
 	$(Q)tests/mutants/run
 
-demo: lib $(examples) ## Show what rseq_op does, with figures (VM=6.12: in the VM too)
+demo: deps ## Show what rseq_op does, with figures (VM=6.12: in the VM too)
+	$(Q)$(MAKE) lib $(examples)
 	$(Q)tools/demo $(if $(VM),--vm $(VM))
 
 bench: lib $(benches) ## Measure the operations and, in the VM, count instructions
@@ -118,28 +121,32 @@ $(benches) $(examples): $(B)/%: $(B)/%.o $(static)
 
 # Around it
 
+D = $(DESTDIR)
+
 install: lib ## Install library, headers and man pages (DESTDIR= prefix= libdir=)
-	install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/rseq_op/arch \
-		$(DESTDIR)$(includedir)/linux $(DESTDIR)$(mandir)/man2 $(DESTDIR)$(mandir)/man3
-	install -m 644 $(static) $(DESTDIR)$(libdir)
-	install -m 755 $(shared) $(DESTDIR)$(libdir)
-	ln -sf $(notdir $(shared)) $(DESTDIR)$(libdir)/librseq_op.so.$(SOVERSION)
-	ln -sf librseq_op.so.$(SOVERSION) $(DESTDIR)$(libdir)/librseq_op.so
-	install -m 644 include/rseq_op/*.h $(DESTDIR)$(includedir)/rseq_op
-	install -m 644 include/rseq_op/arch/*.h $(DESTDIR)$(includedir)/rseq_op/arch
-	install -m 644 include/linux/cpu_opv.h $(DESTDIR)$(includedir)/linux
-	install -m 644 man/*.2 $(DESTDIR)$(mandir)/man2
-	install -m 644 man/*.3 $(DESTDIR)$(mandir)/man3
+	install -d "$(D)$(libdir)/pkgconfig" "$(D)$(includedir)/rseq_op/arch" \
+		"$(D)$(includedir)/linux" "$(D)$(mandir)/man2" "$(D)$(mandir)/man3"
+	install -m 644 $(static) "$(D)$(libdir)"
+	install -m 755 $(shared) "$(D)$(libdir)"
+	ln -sf $(notdir $(shared)) "$(D)$(libdir)/librseq_op.so.$(SOVERSION)"
+	ln -sf librseq_op.so.$(SOVERSION) "$(D)$(libdir)/librseq_op.so"
+	install -m 644 include/rseq_op/*.h "$(D)$(includedir)/rseq_op"
+	install -m 644 include/rseq_op/arch/*.h "$(D)$(includedir)/rseq_op/arch"
+	install -m 644 include/linux/cpu_opv.h "$(D)$(includedir)/linux"
+	install -m 644 man/*.2 "$(D)$(mandir)/man2"
+	install -m 644 man/*.3 "$(D)$(mandir)/man3"
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
 		-e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \
-		lib/rseq_op.pc.in > $(DESTDIR)$(libdir)/pkgconfig/rseq_op.pc
+		lib/rseq_op.pc.in > "$(D)$(libdir)/pkgconfig/rseq_op.pc"
+	$(if $(D),,-ldconfig)
 
 uninstall: ## Remove what install put there
-	rm -f $(addprefix $(DESTDIR)$(libdir)/,librseq_op.a librseq_op.so librseq_op.so.$(SOVERSION) \
-		$(notdir $(shared)) pkgconfig/rseq_op.pc) $(DESTDIR)$(includedir)/linux/cpu_opv.h \
-		$(patsubst man/%.2,$(DESTDIR)$(mandir)/man2/%.2,$(wildcard man/*.2)) \
-		$(patsubst man/%.3,$(DESTDIR)$(mandir)/man3/%.3,$(wildcard man/*.3))
-	rm -rf $(DESTDIR)$(includedir)/rseq_op
+	cd "$(D)$(libdir)" && rm -f librseq_op.a librseq_op.so librseq_op.so.$(SOVERSION) \
+		$(notdir $(shared)) pkgconfig/rseq_op.pc
+	cd "$(D)$(mandir)" && rm -f $(patsubst man/%.2,man2/%.2,$(wildcard man/*.2)) \
+		$(patsubst man/%.3,man3/%.3,$(wildcard man/*.3))
+	rm -f "$(D)$(includedir)/linux/cpu_opv.h"
+	rm -rf "$(D)$(includedir)/rseq_op"
 
 clean: ## Remove build/ (kernels stay in the cache)
 	rm -rf $(B)

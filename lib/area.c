@@ -46,6 +46,8 @@ extern const unsigned int __rseq_size __attribute__((weak));
 
 ptrdiff_t rseq_op_offset;
 
+static uint32_t own_size;	/* with which ours is registered */
+
 static bool libc_registers(void)
 {
 	return &__rseq_size && __rseq_size;
@@ -58,6 +60,11 @@ static struct area *area(void)
 
 void area_init(void)
 {
+	unsigned long size = getauxval(AT_RSEQ_FEATURE_SIZE);
+
+	own_size = AREA_SIZE_MIN;
+	if (size > AREA_SIZE_MIN)
+		own_size = size < AREA_SIZE_MAX ? (uint32_t)size : AREA_SIZE_MAX;
 	if (libc_registers())
 		rseq_op_offset = __rseq_offset;
 	else
@@ -68,15 +75,6 @@ void area_init(void)
 int area_cpu(void)
 {
 	return *(volatile int32_t *)&area()->rseq.cpu_id;
-}
-
-static uint32_t own_size(void)
-{
-	unsigned long size = getauxval(AT_RSEQ_FEATURE_SIZE);
-
-	if (size <= AREA_SIZE_MIN)
-		return AREA_SIZE_MIN;
-	return size < AREA_SIZE_MAX ? (uint32_t)size : AREA_SIZE_MAX;
 }
 
 /*
@@ -90,5 +88,5 @@ bool area_register_thread(void)
 	if (libc_registers() || tried)
 		return false;
 	tried = true;
-	return !raw_syscall(SYS_rseq, (long)&own, own_size(), 0, RSEQ_OP_SIG, 0, 0);
+	return !raw_syscall(SYS_rseq, (long)&own, own_size, 0, RSEQ_OP_SIG, 0, 0);
 }

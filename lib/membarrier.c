@@ -79,9 +79,10 @@ static void restore_signals(const uint64_t *old)
 }
 
 /* Sequences that began on the CPU before have committed or will abort. */
-static void fence(int cpu)
+static int fence(int cpu)
 {
-	membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU, cpu);
+	return (int)membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU,
+			       cpu);
 }
 
 static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, int cpu)
@@ -91,8 +92,9 @@ static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, int cpu)
 
 	block_signals(&signals);
 	guard_close(cpu);		/* scenario A: (a) */
-	fence(cpu);			/* scenario A: (b) */
-	ret = interp_run(ops, nr_ops);
+	ret = fence(cpu);		/* scenario A: (b) */
+	if (!ret)
+		ret = interp_run(ops, nr_ops);
 	guard_open(cpu);		/* scenario A: (d) */
 	restore_signals(&signals);
 	return ret;

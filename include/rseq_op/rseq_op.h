@@ -32,6 +32,11 @@
  * the same CPU, whatever way the two take, and sees its effects. Towards code
  * that is not such an operation, its stores are relaxed.
  *
+ * Unloading: struct rseq goes on pointing into the object that an operation was
+ * compiled into, so that must not be unmapped: link a plugin with -z nodelete. There
+ * is one library in a process: operations of two copies, one static and one shared,
+ * do not exclude each other.
+ *
  * Words that operations change are changed by nothing else but operations for
  * the same CPU; lock-prefixed and C11 atomics do not mix with them. They may be
  * read by anybody. They are naturally aligned.

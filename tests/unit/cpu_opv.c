@@ -3,8 +3,9 @@
  * cpu_opv(2) itself: arguments, padding, and kinds of memory. Nothing here goes
  * through the library.
  */
-#include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -344,6 +345,110 @@ static void test_protection_key(void **state)
 	pkey_free(key);
 }
 
+/* The entry for 32-bit programs takes the same structures; its pointers are short. */
+static void test_ia32_entry(void **state)
+{
+	struct { struct cpu_op op; int64_t word; } *low;
+	int ret;
+
+	(void)state;
+	need_kernel();
+#ifdef __x86_64__
+	low = map(4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_32BIT);
+	low->op = add(&low->word, -3);
+	__asm__ volatile ("int $0x80" : "=a" (ret)
+			  : "a" (NR_CPU_OPV), "b" (&low->op), "c" (1), "d" (allowed_cpu(0)), "S" (0)
+			  : "memory");
+	assert_int_equal(ret, 0);
+	assert_int_equal(low->word, -3);
+	__asm__ volatile ("int $0x80" : "=a" (ret)
+			  : "a" (NR_CPU_OPV), "b" (&low->op), "c" (1), "d" (-1), "S" (0)
+			  : "memory");
+	assert_int_equal(ret, -EINVAL);
+	munmap(low, 4096);
+#else
+	(void)low, (void)ret;
+	skip_because("not on x86-64");
+#endif
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f || fputs(text, f) < 0 || fclose(f))
+		fail_msg("%s: %s", path, strerror(errno));
+}
+
+/*
+ * Nobody may disturb another process on a CPU that is not his, nor need he where
+ * nothing is shared with it. In a cpuset without the last CPU, which another process
+ * keeps busy:
+ */
+#define CPUSET	"/sys/fs/cgroup/test_cpu_opv"
+
+static int64_t private_word = 5;	/* private, in a mapping of a file: .data */
+
+static int outside_cpuset(int64_t *shared_word, int cpu)
+{
+	int64_t private_five = 5;
+	struct cpu_op from_shared[] = { equal(shared_word, &private_five, 8),
+					add(&private_word, 1) };
+	struct cpu_op from_private[] = { equal(&private_word, &private_five, 8),
+					 add(&private_word, 1) };
+	struct cpu_op to_shared = add(shared_word, 1);
+
+	if (setuid(65534))
+		return 1;
+	if (cpu_opv(&to_shared, 1, cpu, 0) != -EPERM || *shared_word != 5)
+		return 2;
+	if (cpu_opv(from_shared, 2, cpu, 0) != -EPERM || private_word != 5)
+		return 3;
+	if (cpu_opv(from_private, 2, cpu, 0) || private_word != 6)
+		return 4;
+	return cpu_opv(&to_shared, 1, allowed_cpu(0), 0) ? 5 : 0;
+}
+
+static void test_shared_outside_cpuset_eperm(void **state)
+{
+	int cpu = allowed_cpu(nr_allowed_cpus() - 1), status;
+	int64_t *shared_word = map(4096, PROT_READ | PROT_WRITE, MAP_SHARED);
+	struct cpu_op to_shared = add(shared_word, 1);
+	pid_t busy, caller;
+	char cpus[32];
+
+	(void)state;
+	need_kernel();
+	if (!getenv("TEST_VM"))
+		skip_because("cpusets are set up only in the VM");
+	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset");
+	assert_int_equal(mkdir(CPUSET, 0755), 0);
+	snprintf(cpus, sizeof(cpus), "%d", allowed_cpu(0));
+	write_file(CPUSET "/cpuset.cpus", cpus);
+	*shared_word = 5;
+	busy = fork();
+	if (!busy) {
+		pin_to(cpu);
+		for (;;)
+			;
+	}
+	sleep_ms(300);
+	caller = fork();
+	if (!caller) {
+		write_file(CPUSET "/cgroup.procs", "0");
+		_exit(outside_cpuset(shared_word, cpu));
+	}
+	assert_int_equal(waitpid(caller, &status, 0), caller);
+	assert_int_equal(status, 0);
+	/* With CAP_SYS_NICE, and in the cpuset anyway. */
+	assert_int_equal(cpu_opv(&to_shared, 1, cpu, 0), 0);
+	assert_int_equal(*shared_word, 7);
+	kill(busy, SIGKILL);
+	waitpid(busy, &status, 0);
+	assert_int_equal(rmdir(CPUSET), 0);
+	munmap(shared_word, 4096);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,6 +466,8 @@ int main(void)
 		cmocka_unit_test(test_shared_file),
 		cmocka_unit_test(test_secret_memory),
 		cmocka_unit_test(test_protection_key),
+		cmocka_unit_test(test_ia32_entry),
+		cmocka_unit_test(test_shared_outside_cpuset_eperm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,9 @@
  *	RSEQ_OP_ASM_COMMIT_*	the last instruction, and the only one that commits
  *	RSEQ_OP_ASM_END		where an abort lands
  *
+ * What goes to other sections joins the group of the function ("?"), if it has one:
+ * a C++ function that the linker drops takes its entries along.
+ *
  * Local labels: 1 is the first instruction of the critical section, 2 the one
  * after the commit, 3 its descriptor, 4 the abort handler. C labels: aborted,
  * elsewhere. Offsets in struct rseq, from <linux/rseq.h>: cpu_id_start 0,
@@ -27,19 +30,19 @@
  * handler. Its address also goes to __rseq_cs_ptr_array, for debuggers.
  */
 #define RSEQ_OP_ASM_DESCRIPTOR						\
-	".pushsection __rseq_cs, \"aw\"\n\t"				\
+	".pushsection __rseq_cs, \"aw?\"\n\t"				\
 	".balign 32\n\t"						\
 	"3:\n\t"							\
 	".long 0, 0\n\t"						\
 	".quad 1f, 2f - 1f, 4f\n\t"					\
 	".popsection\n\t"						\
-	".pushsection __rseq_cs_ptr_array, \"aw\"\n\t"			\
+	".pushsection __rseq_cs_ptr_array, \"aw?\"\n\t"			\
 	".quad 3b\n\t"							\
 	".popsection\n\t"
 
 /* Every way out of the section but its end, for debuggers. */
 #define RSEQ_OP_ASM_EXIT(label)						\
-	".pushsection __rseq_exit_point_array, \"aw\"\n\t"		\
+	".pushsection __rseq_exit_point_array, \"aw?\"\n\t"		\
 	".quad 1f, %l[" #label "]\n\t"					\
 	".popsection\n\t"
 
@@ -76,7 +79,7 @@
 
 /* The signature is the operand of an undefined instruction. */
 #define RSEQ_OP_ASM_END							\
-	".pushsection __rseq_failure, \"ax\"\n\t"			\
+	".pushsection __rseq_failure, \"ax?\"\n\t"			\
 	".byte	0x0f, 0xb9, 0x3d\n\t"					\
 	".long	" RSEQ_OP_STR(RSEQ_OP_SIG) "\n\t"			\
 	"4:\n\t"							\
