@@ -50,16 +50,14 @@ static void add_range(int first, int last)
 	}
 }
 
-/* Without /sys, every number is taken for a CPU: the kernel knows better. */
+/* Without a list there, every number is taken for a CPU: the kernel knows better. */
 void cpus_init(void)
 {
 	char buf[4096];
 	const char *s = buf;
 
-	if (!read_file("/sys/devices/system/cpu/possible", buf, sizeof(buf))) {
-		add_range(0, RSEQ_OP_CPU_MAX - 1);
-		return;
-	}
+	if (!read_file("/sys/devices/system/cpu/possible", buf, sizeof(buf)))
+		buf[0] = '\0';
 	while (*s >= '0' && *s <= '9') {
 		int first = parse_number(&s), last = first;
 
@@ -71,6 +69,8 @@ void cpus_init(void)
 		if (*s == ',')
 			s++;
 	}
+	if (!nr_cpus)
+		add_range(0, RSEQ_OP_CPU_MAX - 1);
 }
 
 bool cpus_possible(int cpu)

@@ -67,6 +67,7 @@ static void compare_and_store_two(int cpu)
 
 static void tracee(tracee_fn run)
 {
+	pin_to(allowed_cpu(0));
 	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
 		_exit(1);
 	raise(SIGSTOP);
@@ -92,14 +93,18 @@ static long step(pid_t pid, long max)
 	return steps;
 }
 
-/* Both on one CPU: a step is then a switch between two threads, not two wake-ups. */
+/*
+ * On different CPUs, if there are: the kernel makes a tracer that shares the CPU of
+ * its tracee wait for a tick at each step.
+ */
 static long trace(tracee_fn run, long max)
 {
 	pid_t pid;
 	long steps;
 	int status;
 
-	pin_to(allowed_cpu(0));
+	if (nr_allowed_cpus() > 1)
+		pin_to(allowed_cpu(1));
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(shared, MAP_FAILED);

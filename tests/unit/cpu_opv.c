@@ -345,6 +345,26 @@ static void test_protection_key(void **state)
 	pkey_free(key);
 }
 
+/* The stack grows for an operand as it does for a store. */
+static void test_stack_grows(void **state)
+{
+	char line[256], *low = NULL;
+	unsigned long start, end;
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	(void)state;
+	need_kernel();
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (strstr(line, "[stack]") && sscanf(line, "%lx-%lx", &start, &end) == 2)
+			low = (char *)start;
+	}
+	fclose(maps);
+	assert_non_null(low);
+	assert_int_equal(run1(add(low - 32768, 3)), 0);
+	assert_int_equal(*(int64_t *)(void *)(low - 32768), 3);
+}
+
 /* The entry for 32-bit programs takes the same structures; its pointers are short. */
 static void test_ia32_entry(void **state)
 {
@@ -466,6 +486,7 @@ int main(void)
 		cmocka_unit_test(test_shared_file),
 		cmocka_unit_test(test_secret_memory),
 		cmocka_unit_test(test_protection_key),
+		cmocka_unit_test(test_stack_grows),
 		cmocka_unit_test(test_ia32_entry),
 		cmocka_unit_test(test_shared_outside_cpuset_eperm),
 	};
