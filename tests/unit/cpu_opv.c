@@ -3,6 +3,7 @@
  * cpu_opv(2) itself: arguments, padding, and kinds of memory. Nothing here goes
  * through the library.
  */
+#include <linux/io_uring.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -311,6 +312,33 @@ static void test_secret_memory(void **state)
 	close(fd);
 }
 
+/* What a driver mapped: it may be refused, but neither spins nor is it harmed. */
+static void test_driver_memory(void **state)
+{
+	struct io_uring_params params = { .flags = 0 };
+	int fd = (int)syscall(SYS_io_uring_setup, 1, &params), ret;
+	int32_t *ring;
+	struct cpu_op op;
+
+	(void)state;
+	need_kernel();
+	if (fd < 0)
+		skip_because("no io_uring_setup(2): %s", strerror(errno));
+	ring = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
+	assert_ptr_not_equal(ring, MAP_FAILED);
+	ring[0] = 42;
+	op = add(ring, 1);
+	op.len = 4;
+	alarm(20);
+	ret = run1(op);
+	alarm(0);
+	if (ret)
+		assert_int_equal(ret, -EFAULT);
+	assert_int_equal(ring[0], ret ? 42 : 43);
+	munmap(ring, 4096);
+	close(fd);
+}
+
 /* Rights by protection key are those of the thread that calls. */
 static void test_protection_key(void **state)
 {
@@ -485,6 +513,7 @@ int main(void)
 		cmocka_unit_test(test_fork_cow),
 		cmocka_unit_test(test_shared_file),
 		cmocka_unit_test(test_secret_memory),
+		cmocka_unit_test(test_driver_memory),
 		cmocka_unit_test(test_protection_key),
 		cmocka_unit_test(test_stack_grows),
 		cmocka_unit_test(test_ia32_entry),
