@@ -34,6 +34,8 @@ complaints=(
 	"BUG: MAX_LOCKDEP_CHAINS too low!"
 	"watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [prog:72]"
 	"kernel BUG at mm/gup.c:1!"
+	"GUP no longer grows the stack in prog (72): 7ffd1000-7ffd2000 (7ffd0000)"
+	"Call Trace:"
 	"UBSAN: array-index-out-of-bounds in mm/gup.c:1:2"
 	"Oops: general protection fault, probably for address 0x1: 0000 [#1]"
 	"general protection fault: 0000 [#1] PREEMPT SMP"
