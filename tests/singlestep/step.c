@@ -134,6 +134,13 @@ static void test_plain_retry_loop_commits_nothing(void **state)
 	assert_false(shared->done);
 }
 
+static unsigned int max_aborts(void)
+{
+	const char *s = getenv("RSEQ_OP_MAX_ABORTS");
+
+	return s ? (unsigned int)atoi(s) : 3;
+}
+
 /* Each went through the backend, for the reason that its sequence was aborted. */
 static void check_progress(tracee_fn run, long expected, intptr_t v)
 {
@@ -144,6 +151,7 @@ static void check_progress(tracee_fn run, long expected, intptr_t v)
 	assert_int_equal(shared->failed, 0);
 	assert_int_equal(shared->v, v);
 	assert_int_equal(shared->stats.aborted + shared->stats.forced, expected);
+	assert_int_equal(shared->stats.aborts, max_aborts() * shared->stats.aborted);
 }
 
 static void test_addv_commits(void **state)
