@@ -4,6 +4,10 @@
  * what the environment asks for is done. Run without RSEQ_OP_FORCE_FALLBACK: the
  * tests set it for the programs that they start, which are this one.
  */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -133,8 +137,39 @@ static int child_none(void)
 	return rseq_op_addv(&word, 1, cpu) || word != 1;
 }
 
+static bool forbid(unsigned int nr)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+/* A fence that is refused, by a filter installed late, is an error, and no race. */
+static int child_fence_refused(void)
+{
+	struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
+		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
+	int cpu = allowed_cpu(0);
+
+	pin_to(cpu);
+	if (rseq_op(&add, 1, cpu, 0) || word != 1 || !forbid(SYS_membarrier))
+		return 1;
+	if (rseq_op(&add, 1, cpu, 0) != -EPERM || word != 1)
+		return 2;
+	return rseq_op_addv(&word, 1, cpu) || word != 2;	/* and the CPU is open */
+}
+
 static int run_child(const char *name)
 {
+	if (!strcmp(name, "fence"))
+		return child_fence_refused();
 	if (!strcmp(name, "forced"))
 		return child_forced_every_third();
 	if (!strcmp(name, "membarrier"))
@@ -178,6 +213,12 @@ static void test_backend_membarrier(void **state)
 	assert_int_equal(start("membarrier", "RSEQ_OP_BACKEND", "membarrier"), 0);
 }
 
+static void test_fence_refused_is_an_error(void **state)
+{
+	(void)state;
+	assert_int_equal(start("fence", "RSEQ_OP_BACKEND", "membarrier"), 0);
+}
+
 static void test_backend_kernel_or_none(void **state)
 {
 	bool there = cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG) > 0;
@@ -198,6 +239,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_force_fallback_nonsense_ignored),
 		cmocka_unit_test(test_backend_membarrier),
 		cmocka_unit_test(test_backend_kernel_or_none),
+		cmocka_unit_test(test_fence_refused_is_an_error),
 	};
 
 	if (argc > 1)
