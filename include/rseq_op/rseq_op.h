@@ -20,7 +20,8 @@
  *			only; in the sequence it is a SIGSEGV, as for any store)
  *		-ENOSYS	neither cpu_opv(2) nor membarrier(2) is to be had
  *		-EPERM	by cpu_opv(2): @cpu runs another process, which may share
- *			the operands, and the caller may not disturb it
+ *			the operands, and the caller may not disturb it; or a
+ *			seccomp filter refuses membarrier(2)
  *		-ENOMEM	the kernel is out of memory
  * and leaves errno alone.
  *
