@@ -7,7 +7,7 @@ FLAVOUR ?= debug
 
 .PHONY: kernel kernel-tree kernel-export
 
-kernel: ## Build the patched kernel unless cached (KVER=6.12 FLAVOUR=debug|perf|all)
+kernel: ## Build the patched kernel unless cached (KVER=6.12|6.1 FLAVOUR=debug|kasan|perf|trace|all)
 	$(Q)tools/kernel build $(KVER) $(FLAVOUR)
 
 kernel-tree: ## Make build/linux-KVER, a git tree with the series applied

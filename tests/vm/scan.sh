@@ -30,6 +30,7 @@ complaints=(
 	"BUG: Bad page state in process prog  pfn:00123"
 	"BUG: KASAN: use-after-free in f+0x1/0x2"
 	"BUG: KFENCE: out-of-bounds read in f+0x1/0x2"
+	"kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)"
 	"BUG: kernel NULL pointer dereference, address: 0000000000000008"
 	"BUG: MAX_LOCKDEP_CHAINS too low!"
 	"watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [prog:72]"
@@ -54,6 +55,7 @@ harmless=(
 	"prog[72]: segfault at 0 ip 0000000000401000 sp 7ffe0 error 6"
 	"clocksource: timekeeping watchdog on CPU1: Marking clocksource unstable"
 	"PM: BUG_ON is a macro, and so is WARNING"
+	"kmemleak: Kernel memory leak detector initialized (mem pool available: 15757)"
 	"debug: unmapping init [mem 0xffffffff81a00000-0xffffffff81bfffff]"
 )
 
