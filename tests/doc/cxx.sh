@@ -4,12 +4,7 @@
 # An operation in a member function of a class that two C++ files use: the linker
 # drops one of the copies, and what the operation put into other sections with it.
 # Prints TAP.
-set -eu
-cd "$(dirname "$0")/../.."
-
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-number=0
+. "$(dirname "$0")/../common/tap.bash"
 
 cat > "$dir/counter.h" <<'END'
 #include <rseq_op/rseq_op.h>
@@ -34,15 +29,10 @@ END
 
 for compiler in g++ clang++; do
 	for level in -O0 -O1 -O2; do
-		number=$((number + 1))
-		if "$compiler" $level -std=c++17 -Wall -Wextra -Werror -Iinclude \
-			"$dir/a.cc" "$dir/b.cc" build/librseq_op.a -pthread -o "$dir/program" \
-			> "$dir/log" 2>&1 && "$dir/program"; then
-			echo "ok $number - $compiler $level links and runs"
-		else
-			echo "not ok $number - $compiler $level links and runs"
-			sed 's/^/# /' "$dir/log"
-		fi
+		expect_success "$compiler $level links" "$compiler" $level -std=c++17 \
+			-Wall -Wextra -Werror -Iinclude -o "$dir/program" \
+			"$dir/a.cc" "$dir/b.cc" build/librseq_op.a -pthread &&
+			expect_success "$compiler $level runs" "$dir/program"
 	done
 done
-echo "1..$number"
+finish

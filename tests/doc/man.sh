@@ -3,7 +3,7 @@
 #
 # The manual pages: mandoc finds nothing to warn of, and the programs under EXAMPLES,
 # taken from the formatted page, build without a warning and do what the page says.
-. "$(dirname "$0")/tap.bash"
+. "$(dirname "$0")/../common/tap.bash"
 
 warnings=(-Wall -Wextra -Werror)
 sections="NAME LIBRARY SYNOPSIS DESCRIPTION RETURN_VALUES ERRORS EXAMPLES SEE_ALSO STANDARDS"

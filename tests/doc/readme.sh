@@ -3,7 +3,7 @@
 #
 # The program in README.md: short, builds without a warning, does what it says; and
 # what README.md names is there.
-. "$(dirname "$0")/tap.bash"
+. "$(dirname "$0")/../common/tap.bash"
 
 max_lines=15
 warnings=(-Wall -Wextra -Werror)

@@ -3,7 +3,7 @@
 #
 # An SPDX line in every file; public headers that compile alone, as C and as C++,
 # without a warning; no path of somebody's machine.
-. "$(dirname "$0")/tap.bash"
+. "$(dirname "$0")/../common/tap.bash"
 
 # What is tracked, or new and not ignored. Licence texts carry no SPDX line, and what
 # a patch adds carries its own.

@@ -3,7 +3,7 @@
 #
 # One set of names: the functions that the header documents, the symbol map, what the
 # libraries define, and the manual page.
-. "$(dirname "$0")/tap.bash"
+. "$(dirname "$0")/../common/tap.bash"
 
 header=include/rseq_op/rseq_op.h
 map=lib/librseq_op.map

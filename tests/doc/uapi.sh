@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The system call's numbers and layout: header, series, library and manual agree.
-. "$(dirname "$0")/tap.bash"
+. "$(dirname "$0")/../common/tap.bash"
 
 header=include/linux/cpu_opv.h
 page=man/cpu_opv.2

@@ -4,27 +4,16 @@
 # tools/kernel tree and export: the way round changes no byte, a commit becomes
 # a patch, and work that was not exported is not thrown away. On a copy of the
 # series; needs 2 GB below TMPDIR. No VM is booted. Prints TAP.
+. "$(dirname "$0")/../common/tap.bash"
 
-set -eu
+set -e
 
-top=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
 kver=${KVER:-6.12}
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-number=0
 export GIT_CONFIG_GLOBAL=/dev/null
 
-# expect NAME EXPECTED ACTUAL
-expect()
+context()
 {
-	number=$((number + 1))
-	if [ "$2" = "$3" ]; then
-		printf 'ok %d - %s\n' "$number" "$1"
-	else
-		printf 'not ok %d - %s\n' "$number" "$1"
-		printf "expected: %s\nactual: %s\n" "$2" "$3" | sed "s/^/# /"
-		sed "s/^/# log: /" "$dir/log"
-	fi
+	sed 's/^/log: /' "$dir/log"
 }
 
 # Runs the copy's tools/kernel; prints its exit status.
@@ -42,7 +31,7 @@ sums()
 }
 
 mkdir "$dir/copy"
-cp -r "$top/tools" "$top/kernel-patches" "$dir/copy"
+cp -r tools kernel-patches "$dir/copy"
 tree=$dir/copy/build/linux-$kver
 
 sums >"$dir/before"
@@ -62,4 +51,4 @@ expect "one more patch" $(($(wc -l <"$dir/before") + 1)) "$(sums | wc -l)"
 expect "tree, now that all is exported" 0 "$(kernel tree "$kver")"
 expect "has the commit" "README: one more line" \
 	"$(git -C "$tree" log -1 --format=%s)"
-printf '1..%d\n' "$number"
+finish

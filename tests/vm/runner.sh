@@ -4,20 +4,13 @@
 # tools/vm: what a caller may rely on, and each way in which a run may end.
 # Boots seven VMs with the debug kernel, which it builds if it is not cached.
 # Prints TAP.
+. "$(dirname "$0")/../common/tap.bash"
 
-set -eu
+set -e
 
-top=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
+top=$PWD
 vm=$top/tools/vm
-dir=$(mktemp -d)
-number=0
 status=0
-
-clean_up()
-{
-	rm -rf "$dir"
-}
-trap clean_up EXIT
 
 # The runner's own temporary files go where their absence can be checked.
 mkdir "$dir/tmp"
@@ -30,21 +23,13 @@ run()
 	"$vm" --log "$dir/console" "$@" >"$dir/out" 2>"$dir/err" || status=$?
 }
 
-# expect NAME EXPECTED ACTUAL
-expect()
+context()
 {
-	number=$((number + 1))
-	if [ "$2" = "$3" ]; then
-		printf 'ok %d - %s\n' "$number" "$1"
-		return
-	fi
-	printf 'not ok %d - %s\n' "$number" "$1"
-	printf 'expected: %s\nactual: %s\n' "$2" "$3" | sed 's/^/# /'
-	tail -n 5 "$dir/err" | sed 's/^/# stderr: /'
+	tail -n 5 "$dir/err" | sed 's/^/stderr: /'
 }
 
-# expect_match NAME REGEX FILE
-expect_match()
+# expect_line NAME REGEX FILE: some line of it matches.
+expect_line()
 {
 	local found="no match of $2"
 
@@ -126,8 +111,8 @@ test_warning_fails()
 	expect "a kernel WARNING: status 125, though the command succeeds" \
 		125 "$status"
 	expect "the command went on to its end" "done" "$(cat "$dir/out")"
-	expect_match "the WARNING is printed" 'WARNING: .*lkdtm' "$dir/err"
-	expect_match "and the reason given" '^vm: the kernel complained' \
+	expect_line "the WARNING is printed" 'WARNING: .*lkdtm' "$dir/err"
+	expect_line "and the reason given" '^vm: the kernel complained' \
 		"$dir/err"
 }
 
@@ -135,7 +120,7 @@ test_panic_fails()
 {
 	run sh -c "echo PANIC >$provoke; echo done"
 	expect "a panic: status 125" 125 "$status"
-	expect_match "the panic is printed" 'Kernel panic - not syncing' \
+	expect_line "the panic is printed" 'Kernel panic - not syncing' \
 		"$dir/err"
 }
 
@@ -144,7 +129,7 @@ test_timeout_is_told_apart()
 	run --cpus 1 --nodes 1 --timeout 30 sh -c 'echo started; sleep 1000'
 	expect "out of time: status 124" 124 "$status"
 	expect "output up to then arrives" started "$(cat "$dir/out")"
-	expect_match "and the reason given" '^vm: timed out after 30 s' \
+	expect_line "and the reason given" '^vm: timed out after 30 s' \
 		"$dir/err"
 }
 
@@ -191,4 +176,4 @@ test_warning_fails
 test_panic_fails
 test_timeout_is_told_apart
 test_interrupt_leaves_nothing
-printf "1..%d\n" "$number"
+finish

@@ -3,13 +3,7 @@
 #
 # What tools/vm takes for a complaint of the kernel, tried on lines as the
 # kernel prints them. No VM is booted. Prints TAP.
-
-set -eu
-
-vm=$(dirname "$(readlink -f "$0")")/../../tools/vm
-file=$(mktemp)
-trap 'rm -f "$file"' EXIT
-number=0
+. "$(dirname "$0")/../common/tap.bash"
 
 complaints=(
 	"WARNING: CPU: 3 PID: 71 at kernel/sched/core.c:210 f+0x1/0x2"
@@ -59,39 +53,22 @@ harmless=(
 	"debug: unmapping init [mem 0xffffffff81a00000-0xffffffff81bfffff]"
 )
 
-report()
-{
-	local ok=$1
-	shift
-	number=$((number + 1))
-	printf '%s %d - %s\n' "$ok" "$number" "$*"
-}
-
 # status_of LINE: exit status of the scan of a log that holds it.
 status_of()
 {
 	local status=0
 
-	printf '[    0.000000] Linux version\r\n%s\r\n' "$1" >"$file"
-	"$vm" --scan "$file" >/dev/null || status=$?
+	printf '[    0.000000] Linux version\r\n%s\r\n' "$1" >"$dir/log"
+	tools/vm --scan "$dir/log" >/dev/null || status=$?
 	printf '%d\n' "$status"
 }
 
 # test_scan EXPECTED NAME LINE
 test_scan()
 {
-	local actual
-
-	actual=$(status_of "$3")
-	if [ "$actual" -eq "$1" ]; then
-		report ok "$2: ${3//\#/}"
-	else
-		report 'not ok' "$2: ${3//\#/}"
-		printf '# expected status %d, actual %d\n' "$1" "$actual"
-	fi
+	expect "$2: ${3//\#/}" "status $1" "status $(status_of "$3")"
 }
 
-printf '1..%d\n' $((${#complaints[@]} + ${#harmless[@]} + 1))
 for line in "${complaints[@]}"; do
 	test_scan 125 complaint "[   12.345678] $line"
 done
@@ -99,3 +76,4 @@ for line in "${harmless[@]}"; do
 	test_scan 0 harmless "[   12.345678] $line"
 done
 test_scan 0 "not from the kernel" "WARNING: a program wrote this"
+finish

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# What the tests of this folder share: TAP, a temporary folder $dir, and the top of
-# the tree as the working directory. A test ends by calling "finish".
+# What tests in bash share: TAP, a temporary folder $dir, and the top of the tree as
+# the working directory. A test ends by calling "finish". It may define "context",
+# which prints what helps to understand any failure.
 
 set -u
 export LC_ALL=C
@@ -32,6 +33,7 @@ fail()
 	failures=$((failures + 1))
 	printf 'not ok %d - %s\n' "$number" "$1"
 	[ -z "${2-}" ] || sed 's/^/# /' <<< "$2"
+	! declare -F context > /dev/null || context | sed 's/^/# /'
 }
 
 # expect NAME EXPECTED ACTUAL
