@@ -1,37 +1,22 @@
 // SPDX-License-Identifier: MIT
 /*
- * CPUs that are possible but offline, and that go down and come up under the call.
- * CPUs are taken down only in a VM of ours: TEST_VM is set there.
+ * CPUs that are possible but offline, that go down and come up under the call, and
+ * that come up for the first time. CPUs are taken down only in a VM of ours.
  */
-#include <fcntl.h>
-#include <unistd.h>
+#include <sched.h>
 
+#include "cpus.h"
+#include "tally.h"
 #include "threads.h"
 
 #define RUN_MS	5000
 
-static intptr_t counter;
+static struct tally *tally;
 static int target;
 
-static bool set_online(int cpu, bool online)
+static void pick_target(void)
 {
-	char path[64];
-	bool good;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return false;
-	good = write(fd, online ? "1" : "0", 1) == 1;
-	close(fd);
-	return good;
-}
-
-static void need_vm(void)
-{
-	if (!getenv("TEST_VM"))
-		skip_because("CPUs go down only in the VM");
+	need_vm();
 	target = allowed_cpu(nr_allowed_cpus() - 1);
 }
 
@@ -46,7 +31,7 @@ static void test_offline_cpu(void **state)
 	};
 
 	(void)state;
-	need_vm();
+	pick_target();
 	assert_true(set_online(target, false));
 	assert_int_equal(rseq_op(ops, 2, target, 0), 1);
 	assert_int_equal(rseq_op_addv(&words[0], 1, target), 0);
@@ -59,46 +44,83 @@ static void test_offline_cpu(void **state)
 	assert_int_equal(words[0], 2);
 }
 
+static void stay_on_target(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(target, &set);
+	sched_setaffinity(0, sizeof(set), &set);	/* it may be down */
+}
+
+/*
+ * Every other worker goes back to the CPU whenever it was thrown off it, and keeps it
+ * busy with sequences; the others are for it from anywhere.
+ */
 static void update(struct worker *w)
 {
 	while (!workers_stopping()) {
-		int ret = rseq_op_addv(&counter, 1, target);
+		bool vector = next_random(&w->random) % 64 == 0;
+		int ret;
 
+		if (w->index % 2 == 0 && rseq_op_current_cpu() != target)
+			stay_on_target();
+		ret = vector || w->index % 4 == 1 ? tally_vector(tally, w->index, target) :
+						    tally_sequence(tally, w->index, target);
 		if (ret)
-			wrong(w, "rseq_op_addv: %d", ret);
-		else
-			w->done++;
+			wrong(w, "%s: %d", vector ? "vector" : "sequence", ret);
 	}
 }
 
-static int half_on_target(int index)
+static void finish(struct worker *w, int n)
 {
-	return index % 2 ? -1 : target;
+	stop_workers();
+	finish_workers(w, n);
+	check_tally(tally);
+	free_tally(tally);
 }
 
 static void test_cpu_goes_down_and_up_under_load(void **state)
 {
-	struct worker w[8];
-	uint64_t end, done = 0;
-	int i, cycles = 0;
+	struct worker w[4];
+	int cycles = 0;
+	uint64_t end;
 
 	(void)state;
-	need_vm();
-	counter = 0;
-	start_workers(w, 8, update, NULL, half_on_target);
-	for (end = now_ms() + RUN_MS; now_ms() < end;) {
+	pick_target();
+	tally = new_tally(false, ARRAY_SIZE(w));
+	start_workers(w, ARRAY_SIZE(w), update, NULL, NULL);
+	for (end = now_ms() + RUN_MS; now_ms() < end || cycles < 2;) {
 		cycles += set_online(target, false);
 		sleep_ms(50);
 		set_online(target, true);
 		sleep_ms(50);
 	}
-	stop_workers();
-	finish_workers(w, 8);
-	for (i = 0; i < 8; i++)
-		done += w[i].done;
-	print_message("# %d times down, %lu operations\n", cycles, (unsigned long)done);
-	assert_true(cycles > 0);
-	assert_int_equal(counter, done);
+	print_message("# %d times down\n", cycles);
+	finish(w, ARRAY_SIZE(w));
+}
+
+/* The argument maxcpus= of the kernel leaves such CPUs. */
+static void test_cpu_comes_up_for_the_first_time(void **state)
+{
+	struct worker w[4];
+	uint64_t before;
+
+	(void)state;
+	need_vm();
+	target = never_booted_cpu();
+	if (target < 0)
+		skip_because("each possible CPU has been up: boot with maxcpus=");
+	tally = new_tally(false, ARRAY_SIZE(w));
+	start_workers(w, ARRAY_SIZE(w), update, NULL, NULL);
+	sleep_ms(500);
+	assert_int_equal(never_booted_cpu(), target);
+	before = tally_done(tally, 0) + tally_done(tally, 1);
+	assert_true(before > 0);
+	assert_true(set_online(target, true));
+	sleep_ms(1000);
+	assert_true(tally_done(tally, 0) + tally_done(tally, 1) > before);
+	finish(w, ARRAY_SIZE(w));
 }
 
 int main(void)
@@ -106,6 +128,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offline_cpu),
 		cmocka_unit_test(test_cpu_goes_down_and_up_under_load),
+		cmocka_unit_test(test_cpu_comes_up_for_the_first_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cpus.h"
+#include "cpuset.h"
+
+#define ROOT	"/sys/fs/cgroup/"
+#define PREFIX	ROOT "test_cpuset_"
+
+bool make_cpusets(void)
+{
+	return write_to(ROOT "cgroup.subtree_control", "+cpuset") &&
+	       !mkdir(PREFIX "a", 0755) && !mkdir(PREFIX "b", 0755);
+}
+
+bool remove_cpusets(void)
+{
+	return write_to(ROOT "cgroup.procs", "%d", getpid()) &&
+	       !rmdir(PREFIX "a") && !rmdir(PREFIX "b");
+}
+
+bool set_cpuset(const char *name, int first_cpu, int last_cpu)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), PREFIX "%s/cpuset.cpus", name);
+	return write_to(path, "%d-%d", first_cpu, last_cpu);
+}
+
+bool enter_cpuset(const char *name, pid_t pid)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), PREFIX "%s/cgroup.procs", name);
+	return write_to(path, "%d", pid);
+}
