@@ -15,13 +15,16 @@
 #include <getopt.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,24 +36,42 @@
 #define BATCHES		40
 #define BATCH		32	/* calls in a batch */
 
-#define TARGET_LOCAL	2000	/* instructions of one add, this CPU, at most */
-#define TARGET_REMOTE	1.1	/* times that on an idle CPU, at most */
+/* Instructions of one add, this CPU; times the other figures. */
+#define TARGET_ADD	1600
+#define AIM_ADD		1260
+#define TARGET_STORE	1.15
+#define TARGET_OTHER	1.05
+#define TARGET_OURS	9000
+#define TARGET_THERE	0.5
 
-static _Alignas(4096) char dst[4096], src[4096];
-static _Alignas(4096) int64_t words[CPU_OP_VEC_LEN_MAX];
+#define PAGE		4096
+#define LONGEST		(CPU_OP_VEC_DATA_LEN_MAX - CPU_OP_DATA_LEN_MAX)
+
+static _Alignas(PAGE) char dst[2 * PAGE], src[2 * PAGE];
+static _Alignas(PAGE) char pages[2 * CPU_OP_VEC_LEN_MAX][PAGE];
+static _Alignas(PAGE) int64_t words[CPU_OP_VEC_LEN_MAX];
 static int64_t expected;
 
 static int self_cpu, other_cpu = -1;
 
-/* A row of the table: a vector for a CPU, or no vector but a function. */
+/* What the CPU is doing that a vector is for. */
+enum state { THIS, IDLE, FOREIGN, OFFLINE, OURS, NR_STATES };
+
+static const char *const state_names[NR_STATES] = {
+	[THIS] = "this", [IDLE] = "idle", [FOREIGN] = "foreign", [OFFLINE] = "offline",
+	[OURS] = "ours",
+};
+
+/* A row of the table: a vector, or no vector but a function. */
 struct row {
 	const char *name;
 	void (*run)(const struct row *row);
 	struct cpu_op ops[CPU_OP_VEC_LEN_MAX];
 	unsigned int nr_ops;
-	bool other, busy;	/* for the other CPU; while our thread runs there */
-	double cost;
+	double cost[NR_STATES];		/* 0: not measured */
 };
+
+static int target_cpu;
 
 static void fail(const char *what)
 {
@@ -81,7 +102,7 @@ static void run_null(const struct row *row)
 
 static void run_vector(const struct row *row)
 {
-	if (syscall(NR_CPU_OPV, row->ops, row->nr_ops, row->other ? other_cpu : self_cpu, 0))
+	if (syscall(NR_CPU_OPV, row->ops, row->nr_ops, target_cpu, 0))
 		fail(row->name);
 }
 
@@ -178,6 +199,44 @@ static void spinner_stop(void)
 	pthread_join(spinner, NULL);
 }
 
+/* Another process that keeps it busy, on memory of its own. */
+
+static pid_t foreign;
+
+static void foreign_start(void)
+{
+	foreign = fork();
+	if (foreign < 0)
+		fail("fork");
+	if (!foreign) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pin(other_cpu);
+		for (;;)
+			__builtin_ia32_pause();
+	}
+	usleep(100000);
+}
+
+static void foreign_stop(void)
+{
+	kill(foreign, SIGKILL);
+	waitpid(foreign, NULL, 0);
+}
+
+/* Returns false where this CPU cannot be switched off and on. */
+static bool set_online(bool online)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", other_cpu);
+	f = fopen(path, "w");
+	if (!f)
+		return false;
+	fputs(online ? "1\n" : "0\n", f);
+	return !fclose(f);
+}
+
 /* Rows */
 
 static struct row rows[32];
@@ -192,69 +251,93 @@ static struct row *add_row(const char *name, void (*run)(const struct row *row))
 	return row;
 }
 
-static struct row *add_adds(const char *name, unsigned int nr)
+static void add_op(struct row *row, struct cpu_op op)
+{
+	row->ops[row->nr_ops++] = op;
+}
+
+static void add_adds(const char *name, unsigned int nr)
 {
 	struct row *row = add_row(name, run_vector);
 
-	for (; row->nr_ops < nr; row->nr_ops++) {
-		row->ops[row->nr_ops] = (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-			.u.arithmetic_op = { .p = (uintptr_t)&words[row->nr_ops], .count = 1 } };
-	}
-	return row;
+	while (row->nr_ops < nr)
+		add_op(row, (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
+			.u.arithmetic_op = { .p = (uintptr_t)&words[row->nr_ops], .count = 1 } });
 }
 
-static struct row *add_copy(const char *name, uint32_t len)
+static void add_copy(const char *name, uint32_t len)
+{
+	add_op(add_row(name, run_vector), (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = len,
+		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } });
+}
+
+/* Comparisons and stores that leave the memory as it was, so that they can be repeated. */
+static void add_compare_copy(const char *name)
 {
 	struct row *row = add_row(name, run_vector);
 
-	row->nr_ops = 1;
-	row->ops[0] = (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = len,
-		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } };
-	return row;
+	add_op(row, (struct cpu_op){ .op = CPU_COMPARE_EQ_OP, .len = 8,
+		.u.compare_op = { .a = (uintptr_t)dst, .b = (uintptr_t)&expected } });
+	add_op(row, (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = 8,
+		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } });
 }
 
-/* Compare and store; both leave the memory as it was, so that it can be repeated. */
-static struct row *add_compare_copy(const char *name)
+static struct cpu_op immediate(int op, void *p)
+{
+	return (struct cpu_op){ .op = op, .len = 8, .u.immediate_op = { .p = (uintptr_t)p } };
+}
+
+static void add_compare_store(const char *name, unsigned int nr_stores)
 {
 	struct row *row = add_row(name, run_vector);
 
-	row->nr_ops = 2;
-	row->ops[0] = (struct cpu_op){ .op = CPU_COMPARE_EQ_OP, .len = 8,
-		.u.compare_op = { .a = (uintptr_t)dst, .b = (uintptr_t)&expected } };
-	row->ops[1] = (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = 8,
-		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } };
-	return row;
+	add_op(row, immediate(CPU_COMPARE_EQ_IMM_OP, dst));
+	while (row->nr_ops <= nr_stores)
+		add_op(row, immediate(CPU_STORE_IMM_OP, dst + 8 * row->nr_ops));
 }
 
-enum { NOTHING, NULL_CALL, EMPTY, ADD_LOCAL };
+/* The most that a vector can move, over as few pages as it can, and over the most. */
+static void add_longest(const char *name)
+{
+	struct row *row = add_row(name, run_vector);
 
-static struct row *add_remote, *there_and_back;
+	add_op(row, (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = CPU_OP_DATA_LEN_MAX,
+		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } });
+	add_op(row, (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = LONGEST,
+		.u.memcpy_op = { .dst = (uintptr_t)dst + PAGE, .src = (uintptr_t)src + PAGE } });
+}
+
+static void add_most_pages(const char *name)
+{
+	struct row *row = add_row(name, run_vector);
+
+	while (row->nr_ops < CPU_OP_VEC_LEN_MAX)
+		add_op(row, (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = 256,
+			.u.memcpy_op = { .dst = (uintptr_t)pages[2 * row->nr_ops] + PAGE - 128,
+					 .src = (uintptr_t)src + PAGE - 128 } });
+}
+
+enum { NOTHING, NULL_CALL, THERE_AND_BACK, EMPTY, ADD, COMPARE_STORE };
 
 static void make_rows(void)
 {
 	add_row("nothing", run_nothing);
 	add_row("null call (getppid)", run_null);
+	add_row("sched_setaffinity there and back", run_there_and_back);
 	add_row("empty vector", run_vector);
-	add_adds("add 8 bytes", 1);
+	add_adds("add", 1);
+	add_compare_store("compare, store (immediate)", 1);
+	add_compare_store("compare, 2 stores (immediate)", 2);
+	add_compare_copy("compare, copy 8 bytes");
 	add_adds("2 adds", 2);
 	add_adds("4 adds", 4);
 	add_adds("16 adds", 16);
-	add_compare_copy("compare 8 bytes, copy 8 bytes");
 	add_copy("copy 8 bytes", 8);
 	add_copy("copy 64 bytes", 64);
 	add_copy("copy 512 bytes", 512);
 	add_copy("copy 4096 bytes", 4096);
-	if (other_cpu < 0)
-		return;
-	add_row("empty vector, idle CPU", run_vector)->other = true;
-	add_remote = add_adds("add 8 bytes, idle CPU", 1);
-	add_remote->other = true;
-	add_compare_copy("compare, copy 8 bytes, idle CPU")->other = true;
-	there_and_back = add_row("setaffinity there and back", run_there_and_back);
-	add_row("empty vector, CPU runs our thread", run_vector);
-	rows[nr_rows - 1].other = rows[nr_rows - 1].busy = true;
-	add_adds("add 8 bytes, CPU runs our thread", 1);
-	rows[nr_rows - 1].other = rows[nr_rows - 1].busy = true;
+	add_longest("copy 4216 bytes");
+	add_most_pages("16 copies, 32 pages");
 }
 
 static int compare(const void *a, const void *b)
@@ -265,13 +348,12 @@ static int compare(const void *a, const void *b)
 }
 
 /* One by one, as each must find the thread running; the median. */
-static double measure_busy(const struct row *row)
+static double measure_ours(const struct row *row)
 {
 	double clock = now_ns(), sample[BATCHES];
 	int i;
 
 	clock = now_ns() - clock;
-	spinner_start();
 	for (i = 0; i < BATCHES; i++) {
 		double start;
 
@@ -280,57 +362,108 @@ static double measure_busy(const struct row *row)
 		row->run(row);
 		sample[i] = now_ns() - start - clock;
 	}
-	spinner_stop();
 	qsort(sample, BATCHES, sizeof(*sample), compare);
 	return sample[BATCHES / 2];
 }
 
+static double loop_cost;
+
+static void measure_state(enum state state, int first)
+{
+	int i;
+
+	target_cpu = state == THIS ? self_cpu : other_cpu;
+	for (i = first; i < nr_rows; i++) {
+		rows[i].run(&rows[i]);	/* the pages are there */
+		rows[i].cost[state] = state == OURS ? measure_ours(&rows[i]) :
+				      (least_batch(&rows[i]) - loop_cost) / BATCH;
+	}
+}
+
 static void measure(void)
 {
-	double loop = least_batch(&rows[NOTHING]);
-	int i;
-
-	for (i = NULL_CALL; i < nr_rows; i++) {
-		if (rows[i].busy)
-			rows[i].cost = measure_busy(&rows[i]);
-		else
-			rows[i].cost = (least_batch(&rows[i]) - loop) / BATCH;
+	loop_cost = least_batch(&rows[NOTHING]);
+	rows[NULL_CALL].cost[THIS] = (least_batch(&rows[NULL_CALL]) - loop_cost) / BATCH;
+	measure_state(THIS, EMPTY);
+	if (other_cpu < 0)
+		return;
+	rows[THERE_AND_BACK].cost[THIS] = (least_batch(&rows[THERE_AND_BACK]) - loop_cost) / BATCH;
+	measure_state(IDLE, EMPTY);
+	foreign_start();
+	measure_state(FOREIGN, EMPTY);
+	foreign_stop();
+	spinner_start();
+	measure_state(OURS, EMPTY);
+	spinner_stop();
+	if (set_online(false)) {
+		measure_state(OFFLINE, EMPTY);
+		set_online(true);
 	}
 }
 
-static void print_table(bool csv, const char *unit)
+static void print_csv(const char *unit)
 {
-	double null = rows[NULL_CALL].cost;
-	int i;
+	int i, k;
 
-	printf(csv ? "operation,%s,less_null_call\n" : "%-36s %12s %14s\n",
-	       csv ? unit : "operation", unit, "less null call");
+	printf("vector,cpu,%s\n", unit);
 	for (i = NULL_CALL; i < nr_rows; i++) {
-		printf(csv ? "\"%s\",%.0f,%.0f\n" : "%-36s %12.0f %14.0f\n",
-		       rows[i].name, rows[i].cost, rows[i].cost - null);
+		for (k = 0; k < NR_STATES; k++) {
+			if (rows[i].cost[k])
+				printf("\"%s\",%s,%.0f\n", rows[i].name, state_names[k],
+				       rows[i].cost[k]);
+		}
 	}
 }
 
-static const char *verdict(bool reached)
+static void print_table(const char *unit)
 {
-	return reached ? "reached" : "NOT reached";
+	int i, k;
+
+	printf("%s, for a CPU that is\n%-34s", unit, "");
+	for (k = 0; k < NR_STATES; k++)
+		printf(" %9s", state_names[k]);
+	printf("\n");
+	for (i = NULL_CALL; i < nr_rows; i++) {
+		printf("%-34s", rows[i].name);
+		for (k = 0; k < NR_STATES; k++)
+			rows[i].cost[k] ? printf(" %9.0f", rows[i].cost[k]) : printf(" %9s", "-");
+		printf("\n");
+	}
+	printf("\nidle, foreign (another process, private memory), offline: run from this CPU;\n"
+	       "ours: a thread of this process runs there and is displaced\n");
+}
+
+static void print_target(const char *what, double figure, int digits, double target)
+{
+	printf("%-52s %9.*f  at most %7.*f  %s\n", what, digits, figure, digits, target,
+	       figure <= target ? "reached" : "NOT reached");
 }
 
 static void print_targets(bool instructions)
 {
-	double local = rows[ADD_LOCAL].cost, ratio;
+	const double *add = rows[ADD].cost;
+	int k;
 
 	printf("\n");
-	if (instructions)
-		printf("one add, this CPU: %.0f instructions (target: at most %d): %s\n",
-		       local, TARGET_LOCAL, verdict(local <= TARGET_LOCAL));
-	if (!add_remote)
+	if (instructions) {
+		print_target("add, this CPU: instructions", add[THIS], 0, TARGET_ADD);
+		print_target("add, this CPU: aim", add[THIS], 0, AIM_ADD);
+	}
+	print_target("compare and store, immediate: times one add",
+		     rows[COMPARE_STORE].cost[THIS] / add[THIS], 3, TARGET_STORE);
+	for (k = IDLE; k <= OFFLINE; k++) {
+		char what[64];
+
+		snprintf(what, sizeof(what), "add, %s CPU: times this CPU", state_names[k]);
+		if (add[k])
+			print_target(what, add[k] / add[THIS], 3, TARGET_OTHER);
+	}
+	if (!add[OURS])
 		return;
-	ratio = add_remote->cost / local;
-	printf("one add, idle CPU: %.3f times that (target: at most %.1f): %s\n",
-	       ratio, TARGET_REMOTE, verdict(ratio <= TARGET_REMOTE));
-	printf("sched_setaffinity there and back: %.1f times that\n",
-	       there_and_back->cost / local);
+	if (instructions)
+		print_target("add, CPU runs ours: instructions", add[OURS], 0, TARGET_OURS);
+	print_target("add, CPU runs ours: times there and back",
+		     add[OURS] / rows[THERE_AND_BACK].cost[THIS], 3, TARGET_THERE);
 }
 
 /* This CPU is the first that we may use, the other one the last. */
@@ -387,12 +520,16 @@ int main(int argc, char **argv)
 	choose_cpus();
 	memset(src, 0, sizeof(src));
 	memset(dst, 0, sizeof(dst));
+	memset(pages, 0, sizeof(pages));
 	memset(words, 0, sizeof(words));
 	make_rows();
 	instructions = counts_instructions();
 	measure();
-	print_table(csv, instructions ? "instructions" : "ns");
-	if (!csv)
+	if (csv) {
+		print_csv(instructions ? "instructions" : "ns");
+	} else {
+		print_table(instructions ? "Instructions" : "Nanoseconds");
 		print_targets(instructions);
+	}
 	return 0;
 }

@@ -19,8 +19,9 @@ _Static_assert(sizeof(struct cpu_op) == 32 && offsetof(struct cpu_op, u) == 8,
 	       "the layout of linux/cpu_opv.h");
 _Static_assert(sizeof(struct args) == sizeof(((struct cpu_op *)0)->u), "and of its union");
 
-enum use { READ, WRITE, IMMEDIATE };
-enum length { BYTES, WORD, ALIGNED_WORD };
+/* NUMBER and BITS stand in the vector; of NONE every byte is zero. */
+enum use { NONE, READ, WRITE, NUMBER, BITS };
+enum length { ZERO, BYTES, WORD, ALIGNED_WORD };
 
 struct kind {
 	enum use use[2];
@@ -69,6 +70,44 @@ static void access_word(void *dst, const void *src, uint32_t len)
 	}
 }
 
+/* The word of len bytes at p, as a number, and back. */
+static uint64_t load(const void *p, uint32_t len)
+{
+	union { u8 b; u16 h; u32 w; u64 d; } word;
+
+	access_word(&word, p, len);
+	switch (len) {
+	case 1:
+		return word.b;
+	case 2:
+		return word.h;
+	case 4:
+		return word.w;
+	default:
+		return word.d;
+	}
+}
+
+static void store(void *p, uint64_t number, uint32_t len)
+{
+	union { u8 b; u16 h; u32 w; u64 d; } word;
+
+	switch (len) {
+	case 1:
+		word.b = (uint8_t)number;
+		break;
+	case 2:
+		word.h = (uint16_t)number;
+		break;
+	case 4:
+		word.w = (uint32_t)number;
+		break;
+	default:
+		word.d = number;
+	}
+	access_word(p, &word, len);
+}
+
 static bool equal(const struct cpu_op *op)
 {
 	uint64_t a, b;
@@ -90,7 +129,24 @@ static bool compare_ne(const struct cpu_op *op)
 	return !equal(op);
 }
 
-static bool run_memcpy(const struct cpu_op *op)
+static bool equal_number(const struct cpu_op *op)
+{
+	uint64_t differ = load(pointer(op, 0), op->len) ^ op->u.immediate_op.value;
+
+	return !(differ << (64 - 8 * op->len));
+}
+
+static bool compare_eq_number(const struct cpu_op *op)
+{
+	return equal_number(op);
+}
+
+static bool compare_ne_number(const struct cpu_op *op)
+{
+	return !equal_number(op);
+}
+
+static bool copy(const struct cpu_op *op)
 {
 	uint64_t word;
 
@@ -103,47 +159,79 @@ static bool run_memcpy(const struct cpu_op *op)
 	return true;
 }
 
-static bool run_memcpy_release(const struct cpu_op *op)
+static bool copy_release(const struct cpu_op *op)
 {
 	atomic_thread_fence(memory_order_release);
-	return run_memcpy(op);
+	return copy(op);
 }
 
-static bool run_add(const struct cpu_op *op)
+/* What a word becomes. */
+static uint64_t modified(const struct cpu_op *op, uint64_t word)
 {
-	union { uint64_t word; u8 b; u16 h; u32 w; u64 d; } sum = { .word = 0 };
-
-	access_word(&sum, pointer(op, 0), op->len);
-	switch (op->len) {
-	case 1:
-		sum.b += (uint8_t)op->u.arithmetic_op.count;
-		break;
-	case 2:
-		sum.h += (uint16_t)op->u.arithmetic_op.count;
-		break;
-	case 4:
-		sum.w += (uint32_t)op->u.arithmetic_op.count;
-		break;
+	switch (op->op) {
+	case CPU_OR_OP:
+		return word | op->u.bitwise_op.mask;
+	case CPU_AND_OP:
+		return word & op->u.bitwise_op.mask;
+	case CPU_XOR_OP:
+		return word ^ op->u.bitwise_op.mask;
+	case CPU_LSHIFT_OP:
+		return word << op->u.shift_op.bits;
+	case CPU_RSHIFT_OP:
+		return word >> op->u.shift_op.bits;
 	default:
-		sum.d += (uint64_t)op->u.arithmetic_op.count;
+		return word + (uint64_t)op->u.arithmetic_op.count;
 	}
-	access_word(pointer(op, 0), &sum, op->len);
+}
+
+static bool modify(const struct cpu_op *op)
+{
+	store(pointer(op, 0), modified(op, load(pointer(op, 0), op->len)), op->len);
 	return true;
 }
 
-static bool run_add_release(const struct cpu_op *op)
+static bool modify_release(const struct cpu_op *op)
 {
 	atomic_thread_fence(memory_order_release);
-	return run_add(op);
+	return modify(op);
+}
+
+static bool store_number(const struct cpu_op *op)
+{
+	store(pointer(op, 0), op->u.immediate_op.value, op->len);
+	return true;
+}
+
+static bool store_number_release(const struct cpu_op *op)
+{
+	atomic_thread_fence(memory_order_release);
+	return store_number(op);
+}
+
+static bool barrier(const struct cpu_op *op)
+{
+	(void)op;
+	atomic_thread_fence(memory_order_seq_cst);
+	return true;
 }
 
 static const struct kind kinds[NR_CPU_OPS] = {
 	[CPU_COMPARE_EQ_OP]	= { { READ, READ }, BYTES, compare_eq },
 	[CPU_COMPARE_NE_OP]	= { { READ, READ }, BYTES, compare_ne },
-	[CPU_MEMCPY_OP]		= { { WRITE, READ }, BYTES, run_memcpy },
-	[CPU_MEMCPY_RELEASE_OP]	= { { WRITE, READ }, ALIGNED_WORD, run_memcpy_release },
-	[CPU_ADD_OP]		= { { WRITE, IMMEDIATE }, WORD, run_add },
-	[CPU_ADD_RELEASE_OP]	= { { WRITE, IMMEDIATE }, ALIGNED_WORD, run_add_release },
+	[CPU_MEMCPY_OP]		= { { WRITE, READ }, BYTES, copy },
+	[CPU_MEMCPY_RELEASE_OP]	= { { WRITE, READ }, ALIGNED_WORD, copy_release },
+	[CPU_ADD_OP]		= { { WRITE, NUMBER }, WORD, modify },
+	[CPU_ADD_RELEASE_OP]	= { { WRITE, NUMBER }, ALIGNED_WORD, modify_release },
+	[CPU_OR_OP]		= { { WRITE, NUMBER }, WORD, modify },
+	[CPU_AND_OP]		= { { WRITE, NUMBER }, WORD, modify },
+	[CPU_XOR_OP]		= { { WRITE, NUMBER }, WORD, modify },
+	[CPU_LSHIFT_OP]		= { { WRITE, BITS }, WORD, modify },
+	[CPU_RSHIFT_OP]		= { { WRITE, BITS }, WORD, modify },
+	[CPU_MB_OP]		= { { NONE, NONE }, ZERO, barrier },
+	[CPU_COMPARE_EQ_IMM_OP]	= { { READ, NUMBER }, WORD, compare_eq_number },
+	[CPU_COMPARE_NE_IMM_OP]	= { { READ, NUMBER }, WORD, compare_ne_number },
+	[CPU_STORE_IMM_OP]	= { { WRITE, NUMBER }, WORD, store_number },
+	[CPU_STORE_RELEASE_IMM_OP] = { { WRITE, NUMBER }, ALIGNED_WORD, store_number_release },
 };
 
 /*
@@ -152,18 +240,31 @@ static const struct kind kinds[NR_CPU_OPS] = {
 
 static bool length_valid(const struct cpu_op *op, enum length length)
 {
-	if (length == BYTES)
+	switch (length) {
+	case ZERO:
+		return !op->len;
+	case BYTES:
 		return op->len && op->len <= CPU_OP_DATA_LEN_MAX;
-	return op->len && op->len <= 8 && !(op->len & (op->len - 1));
+	default:
+		return op->len && op->len <= 8 && !(op->len & (op->len - 1));
+	}
 }
 
 static bool arg_valid(const struct cpu_op *op, const struct kind *kind, int k)
 {
-	if (kind->use[k] == IMMEDIATE)
+	switch (kind->use[k]) {
+	case NONE:
+		return !args(op)->arg[k] && !args(op)->expect_fault[k];
+	case NUMBER:
 		return !args(op)->expect_fault[k];
-	if (kind->length == ALIGNED_WORD && args(op)->arg[k] & (op->len - 1))
-		return false;
-	return args(op)->expect_fault[k] <= 1;
+	case BITS:
+		return op->u.shift_op.bits < 8 * op->len && !op->u.shift_op.zero_bits &&
+		       !args(op)->expect_fault[k];
+	default:
+		if (kind->length == ALIGNED_WORD && args(op)->arg[k] & (op->len - 1))
+			return false;
+		return args(op)->expect_fault[k] <= 1;
+	}
 }
 
 static bool overlap(uint64_t a, uint64_t b, uint32_t len)
@@ -215,7 +316,7 @@ int interp_for_each_operand(const struct cpu_op *ops, unsigned int nr_ops, opera
 		const struct kind *kind = &kinds[ops[i].op];
 
 		for (k = 0; k < 2; k++) {
-			if (kind->use[k] == IMMEDIATE)
+			if (kind->use[k] != READ && kind->use[k] != WRITE)
 				continue;
 			ret = fn(args(&ops[i])->arg[k], ops[i].len,
 				 kind->use[k] == WRITE ? ACCESS_WRITE : ACCESS_READ);

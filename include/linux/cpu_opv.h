@@ -23,17 +23,37 @@
  * @CPU_COMPARE_NE_OP:		stop here if @len bytes are equal.
  * @CPU_MEMCPY_OP:		copy @len bytes; the two ranges do not overlap.
  * @CPU_MEMCPY_RELEASE_OP:	copy a word; the store is a release.
- * @CPU_ADD_OP:			add to a word.
- * @CPU_ADD_RELEASE_OP:		add to a word; the store is a release.
+ * @CPU_ADD_OP:			add a number to a word.
+ * @CPU_ADD_RELEASE_OP:		the same; the store is a release.
+ * @CPU_OR_OP:			set the bits of a mask in a word.
+ * @CPU_AND_OP:			clear the bits of a word that a mask has not.
+ * @CPU_XOR_OP:			invert the bits of a mask in a word.
+ * @CPU_LSHIFT_OP:		shift a word left, towards its high bits.
+ * @CPU_RSHIFT_OP:		shift a word right; zeroes come in.
+ * @CPU_MB_OP:			a full memory barrier; no operand.
+ * @CPU_COMPARE_EQ_IMM_OP:	stop here unless a word is the number given.
+ * @CPU_COMPARE_NE_IMM_OP:	stop here if a word is the number given.
+ * @CPU_STORE_IMM_OP:		store a number in a word.
+ * @CPU_STORE_RELEASE_IMM_OP:	the same; the store is a release.
  * @NR_CPU_OPS:			the number of operations.
  */
 enum cpu_op_type {
-	CPU_COMPARE_EQ_OP	= 0,
-	CPU_COMPARE_NE_OP	= 1,
-	CPU_MEMCPY_OP		= 2,
-	CPU_MEMCPY_RELEASE_OP	= 3,
-	CPU_ADD_OP		= 4,
-	CPU_ADD_RELEASE_OP	= 5,
+	CPU_COMPARE_EQ_OP		= 0,
+	CPU_COMPARE_NE_OP		= 1,
+	CPU_MEMCPY_OP			= 2,
+	CPU_MEMCPY_RELEASE_OP		= 3,
+	CPU_ADD_OP			= 4,
+	CPU_ADD_RELEASE_OP		= 5,
+	CPU_OR_OP			= 6,
+	CPU_AND_OP			= 7,
+	CPU_XOR_OP			= 8,
+	CPU_LSHIFT_OP			= 9,
+	CPU_RSHIFT_OP			= 10,
+	CPU_MB_OP			= 11,
+	CPU_COMPARE_EQ_IMM_OP		= 12,
+	CPU_COMPARE_NE_IMM_OP		= 13,
+	CPU_STORE_IMM_OP		= 14,
+	CPU_STORE_RELEASE_IMM_OP	= 15,
 
 	NR_CPU_OPS,
 };
@@ -45,14 +65,16 @@ enum cpu_op_type {
  * anything else is done. Every byte that an operation does not use is zero.
  *
  * @op:		&enum cpu_op_type.
- * @len:	Bytes of each operand in memory: 1 to %CPU_OP_DATA_LEN_MAX for
- *		compare and copy; 1, 2, 4 or 8 for the others. Operands of the
- *		release operations are naturally aligned.
+ * @len:	Bytes of each operand in memory: 1 to %CPU_OP_DATA_LEN_MAX for the
+ *		comparisons of memory and %CPU_MEMCPY_OP; 0 for %CPU_MB_OP; 1, 2,
+ *		4 or 8 for the others. Operands of the release operations are
+ *		naturally aligned.
  * @u:		The operands, by operation. Addresses are 64 bits wide on every
- *		architecture, so that one layout serves all. expect_fault_x is
- *		0, or 1 where operand x may have been freed under the caller: an
- *		access to it that fails is then EAGAIN instead of EFAULT. The rest
- *		has a name too, so that an initializer clears it.
+ *		architecture, so that one layout serves all. Of the numbers count,
+ *		mask and value, the low @len bytes count; bits is less than 8 * @len.
+ *		expect_fault_x is 0, or 1 where operand x may have been freed under
+ *		the caller: an access to it that fails is then EAGAIN instead of
+ *		EFAULT. The rest has a name too, so that an initializer clears it.
  */
 struct cpu_op {
 	__s32 op;
@@ -78,6 +100,25 @@ struct cpu_op {
 			__u8 expect_fault_p;
 			__u8 zero[7];
 		} arithmetic_op;
+		struct {
+			__u64 p;
+			__u64 mask;
+			__u8 expect_fault_p;
+			__u8 zero[7];
+		} bitwise_op;
+		struct {
+			__u64 p;
+			__u32 bits;
+			__u32 zero_bits;
+			__u8 expect_fault_p;
+			__u8 zero[7];
+		} shift_op;
+		struct {
+			__u64 p;
+			__u64 value;
+			__u8 expect_fault_p;
+			__u8 zero[7];
+		} immediate_op;
 		char padding[24];
 	} u;
 };

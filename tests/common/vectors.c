@@ -19,6 +19,22 @@ uint8_t vector_memory[VECTOR_MEMORY] __attribute__((aligned(4096)));
 	{ .op = op_, .len = len_, .u.arithmetic_op = { .p = p_, .count = count_, ##__VA_ARGS__ } }
 #define ADD(len, p, count, ...)	ARITH(CPU_ADD_OP, len, p, count, ##__VA_ARGS__)
 #define ADD_REL(len, p, count)	ARITH(CPU_ADD_RELEASE_OP, len, p, count)
+#define BITS(op_, len_, p_, mask_, ...) \
+	{ .op = op_, .len = len_, .u.bitwise_op = { .p = p_, .mask = mask_, ##__VA_ARGS__ } }
+#define OR(len, p, mask, ...)	BITS(CPU_OR_OP, len, p, mask, ##__VA_ARGS__)
+#define AND(len, p, mask)	BITS(CPU_AND_OP, len, p, mask)
+#define XOR(len, p, mask)	BITS(CPU_XOR_OP, len, p, mask)
+#define SHIFT(op_, len_, p_, bits_, ...) \
+	{ .op = op_, .len = len_, .u.shift_op = { .p = p_, .bits = bits_, ##__VA_ARGS__ } }
+#define LSH(len, p, bits, ...)	SHIFT(CPU_LSHIFT_OP, len, p, bits, ##__VA_ARGS__)
+#define RSH(len, p, bits, ...)	SHIFT(CPU_RSHIFT_OP, len, p, bits, ##__VA_ARGS__)
+#define MB(...)			{ .op = CPU_MB_OP, ##__VA_ARGS__ }
+#define IMM(op_, len_, p_, value_, ...) \
+	{ .op = op_, .len = len_, .u.immediate_op = { .p = p_, .value = value_, ##__VA_ARGS__ } }
+#define EQ_IMM(len, p, value, ...)	IMM(CPU_COMPARE_EQ_IMM_OP, len, p, value, ##__VA_ARGS__)
+#define NE_IMM(len, p, value, ...)	IMM(CPU_COMPARE_NE_IMM_OP, len, p, value, ##__VA_ARGS__)
+#define SET(len, p, value, ...)		IMM(CPU_STORE_IMM_OP, len, p, value, ##__VA_ARGS__)
+#define SET_REL(len, p, value)		IMM(CPU_STORE_RELEASE_IMM_OP, len, p, value)
 
 /* Bytes 8 to 15 as a word, and so on. */
 #define WORD8		UINT64_C(0x0f0e0d0c0b0a0908)
@@ -63,6 +79,37 @@ const struct vector_case vector_cases[] = {
 		{ { 4092, 8, UINT64_C(0x535251504f4e4d4d) } } },
 	{ "add_release", VEC(ADD_REL(8, AT(64), -2)), 0,
 		{ { 64, 8, UINT64_C(0x474645444342413e) } } },
+	{ "or_8", VEC(OR(8, AT(8), 0xf0)), 0, { { 8, 1, 0xf8 } } },
+	{ "or_1_cuts_the_mask", VEC(OR(1, AT(8), 0xfff0)), 0, { { 8, 1, 0xf8 } } },
+	{ "and_8", VEC(AND(8, AT(8), UINT64_C(0xff00ff00ff00ff00))), 0,
+		{ { 8, 8, UINT64_C(0x0f000d000b000900) } } },
+	{ "and_2", VEC(AND(2, AT(8), ~UINT64_C(8))), 0, { { 8, 1, 0x00 } } },
+	{ "xor_4", VEC(XOR(4, AT(8), UINT64_MAX)), 0, { { 8, 4, 0xf4f5f6f7 } } },
+	{ "xor_8_across_pages", VEC(XOR(8, AT(4092), 0xff)), 0, { { 4092, 1, 0xb3 } } },
+	{ "lshift_8", VEC(LSH(8, AT(8), 8)), 0, { { 8, 8, UINT64_C(0x0e0d0c0b0a090800) } } },
+	{ "lshift_1_drops_bits", VEC(LSH(1, AT(0xc0), 1)), 0, { { 0xc0, 1, 0x80 } } },
+	{ "lshift_by_0", VEC(LSH(8, AT(8), 0)), 0 },
+	{ "lshift_by_63", VEC(LSH(8, AT(9), 63)), 0, { { 9, 8, UINT64_C(1) << 63 } } },
+	{ "rshift_8", VEC(RSH(8, AT(8), 8)), 0, { { 8, 8, UINT64_C(0x000f0e0d0c0b0a09) } } },
+	{ "rshift_1_no_sign", VEC(RSH(1, AT(0xc0), 4)), 0, { { 0xc0, 1, 0x0c } } },
+	{ "rshift_4_keeps_neighbours", VEC(RSH(4, AT(8), 31)), 0, { { 8, 4, 0 } } },
+	{ "barrier", VEC(MB()), 0 },
+	{ "barrier_between", VEC(SET(8, AT(64), 1), MB(), SET(8, AT(80), 2)), 0,
+		{ { 64, 8, 1 }, { 80, 8, 2 } } },
+	{ "eq_imm_holds", VEC(EQ_IMM(8, AT(8), WORD8), SET(8, AT(64), 1)), 0, { { 64, 8, 1 } } },
+	{ "eq_imm_fails", VEC(EQ_IMM(8, AT(8), WORD16), SET(8, AT(64), 1)), 1 },
+	{ "eq_imm_fails_in_high_byte", VEC(EQ_IMM(8, AT(8), WORD8 ^ UINT64_C(1) << 63)), 1 },
+	{ "eq_imm_2_cuts_the_value", VEC(EQ_IMM(2, AT(8), 0xffff0908)), 0 },
+	{ "eq_imm_4_unaligned", VEC(EQ_IMM(4, AT(9), 0x0c0b0a09)), 0 },
+	{ "eq_imm_8_across_pages", VEC(EQ_IMM(8, AT(4092), UINT64_C(0x535251504f4e4d4c))), 0 },
+	{ "ne_imm_holds", VEC(NE_IMM(8, AT(8), 0)), 0 },
+	{ "ne_imm_fails", VEC(NE_IMM(1, AT(8), 8)), 1 },
+	{ "set_1", VEC(SET(1, AT(64), 0x1ff)), 0, { { 64, 1, 0xff } } },
+	{ "set_2", VEC(SET(2, AT(64), 0x1234)), 0, { { 64, 2, 0x1234 } } },
+	{ "set_4", VEC(SET(4, AT(64), 0x12345678)), 0, { { 64, 4, 0x12345678 } } },
+	{ "set_8_unaligned", VEC(SET(8, AT(67), WORD8)), 0, { { 67, 8, WORD8 } } },
+	{ "set_8_across_pages", VEC(SET(8, AT(4090), WORD8)), 0, { { 4090, 8, WORD8 } } },
+	{ "set_release", VEC(SET_REL(8, AT(64), WORD8)), 0, { { 64, 8, WORD8 } } },
 
 	/* Order: each sees what those before it did; a comparison stops the rest */
 	{ "copy_then_compare", VEC(CPY(8, AT(64), AT(8)), EQ(8, AT(64), AT(8)),
@@ -82,6 +129,17 @@ const struct vector_case vector_cases[] = {
 	{ "swap_through_third", VEC(CPY(8, AT(64), AT(8)), CPY(8, AT(8), AT(16)),
 		CPY(8, AT(16), AT(64))), 0,
 		{ { 64, 8, WORD8 }, { 8, 8, WORD16 }, { 16, 8, WORD8 } } },
+	{ "set_then_compare_imm", VEC(SET(8, AT(64), 5), EQ_IMM(8, AT(64), 5),
+		SET(8, AT(80), 6)), 0, { { 64, 8, 5 }, { 80, 8, 6 } } },
+	{ "set_part_then_compare_imm", VEC(SET(2, AT(8), 0), EQ_IMM(8, AT(8), WORD8)), 2,
+		{ { 8, 2, 0 } } },
+	{ "compare_imm_then_set_the_same", VEC(EQ_IMM(8, AT(8), WORD8), SET(8, AT(8), 0)), 0,
+		{ { 8, 8, 0 } } },
+	{ "modify_in_turn", VEC(SET(4, AT(64), 1), LSH(4, AT(64), 4), OR(4, AT(64), 3),
+		XOR(4, AT(64), 2), ADD(4, AT(64), -1), RSH(4, AT(64), 1), AND(4, AT(64), 8)), 0,
+		{ { 64, 4, 8 } } },
+	{ "set_then_modify_across_pages", VEC(SET(8, AT(4092), 1), LSH(8, AT(4092), 33)), 0,
+		{ { 4092, 8, UINT64_C(1) << 33 } } },
 	{ "second_compare_stops", VEC(EQ(8, AT(8), SAME(8)), EQ(8, AT(8), AT(16)),
 		ADD(8, AT(64), 1)), 2 },
 	{ "stores_before_a_failed_compare_stay", VEC(ADD(1, AT(64), 1), NE(8, AT(8), AT(8)),
@@ -111,6 +169,19 @@ const struct vector_case vector_cases[] = {
 	{ "copy_release_unaligned_dst", VEC(CPY_REL(8, AT(68), AT(8))), -EINVAL },
 	{ "copy_release_unaligned_src", VEC(CPY_REL(8, AT(64), AT(12))), -EINVAL },
 	{ "add_release_unaligned", VEC(ADD_REL(4, AT(66), 1)), -EINVAL },
+	{ "lshift_too_far", VEC(LSH(4, AT(64), 32)), -EINVAL },
+	{ "rshift_too_far", VEC(RSH(8, AT(64), 64)), -EINVAL },
+	{ "shift_upper_half_used", VEC(LSH(8, AT(64), 1, .zero_bits = 1)), -EINVAL },
+	{ "or_3", VEC(OR(3, AT(64), 1)), -EINVAL },
+	{ "set_0", VEC(SET(0, AT(64), 1)), -EINVAL },
+	{ "set_16", VEC(SET(16, AT(64), 1)), -EINVAL },
+	{ "eq_imm_5", VEC(EQ_IMM(5, AT(64), 1)), -EINVAL },
+	{ "set_release_unaligned", VEC(SET_REL(8, AT(65), 1)), -EINVAL },
+	{ "barrier_with_length", VEC(MB(.len = 8)), -EINVAL },
+	{ "barrier_with_address", VEC(MB(.u.immediate_op.p = AT(64))), -EINVAL },
+	{ "barrier_with_value", VEC(MB(.u.immediate_op.value = 1)), -EINVAL },
+	{ "barrier_with_expect_fault", VEC(MB(.u.immediate_op.expect_fault_p = 1)), -EINVAL },
+	{ "set_with_rest", VEC(SET(8, AT(64), 1, .zero = { 0, 0, 0, 0, 0, 0, 1 })), -EINVAL },
 	{ "copy_overlap_forward", VEC(CPY(8, AT(15), AT(8))), -EINVAL },
 	{ "copy_overlap_backward", VEC(CPY(8, AT(1), AT(8))), -EINVAL },
 	{ "copy_onto_itself", VEC(CPY(8, AT(8), AT(8))), -EINVAL },
@@ -128,6 +199,19 @@ const struct vector_case vector_cases[] = {
 	{ "unmapped_a", VEC(ADD(8, AT(64), 1), EQ(8, NOWHERE, AT(8))), -EFAULT },
 	{ "unmapped_b", VEC(ADD(8, AT(64), 1), NE(8, AT(8), NOWHERE)), -EFAULT },
 	{ "unmapped_behind_a_failed_compare", VEC(EQ(8, AT(8), AT(16)), ADD(8, NOWHERE, 1)),
+		-EFAULT },
+	{ "unmapped_set_behind_a_failed_compare", VEC(EQ_IMM(8, AT(8), 0), SET(8, NOWHERE, 1)),
+		-EFAULT },
+	{ "unmapped_set", VEC(SET(8, NOWHERE, 1)), -EFAULT },
+	{ "unmapped_eq_imm", VEC(EQ_IMM(8, NOWHERE, 1), SET(8, AT(64), 1)), -EFAULT },
+	{ "unmapped_expected_set", VEC(SET(8, NOWHERE, 1, .expect_fault_p = 1)), -EAGAIN },
+	{ "unmapped_expected_shift", VEC(RSH(8, NOWHERE, 1, .expect_fault_p = 1)), -EAGAIN },
+	{ "unmapped_expected_or", VEC(OR(8, NOWHERE, 1, .expect_fault_p = 1)), -EAGAIN },
+	{ "unmapped_expected_ne_imm", VEC(NE_IMM(8, NOWHERE, 1, .expect_fault_p = 1)), -EAGAIN },
+	{ "first_of_two_faults_counts", VEC(EQ(8, AT(8), NOWHERE, .expect_fault_b = 1),
+		CPY(8, NOWHERE, AT(8)), ADD(8, AT(64), 1)), -EAGAIN },
+	{ "kernel_set", VEC(SET(8, KERNEL_SPACE, 1)), -EFAULT },
+	{ "kernel_set_behind_a_failed_compare", VEC(NE_IMM(1, AT(8), 8), SET(8, KERNEL_SPACE, 1)),
 		-EFAULT },
 	{ "unmapped_expected_dst", VEC(CPY(8, NOWHERE, AT(8), .expect_fault_dst = 1)), -EAGAIN },
 	{ "unmapped_expected_src", VEC(CPY(8, AT(64), NOWHERE, .expect_fault_src = 1)), -EAGAIN },
