@@ -282,7 +282,7 @@ static void test_text_round_trip(void **state)
 
 	(void)state;
 	layout_make(7);
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < 100; i++) {
 		struct call call;
 
 		generate(&call, &r, &none, i % 2);
