@@ -34,10 +34,16 @@ endif
 static := $(B)/librseq_op.a
 shared := $(B)/librseq_op.so.$(VERSION)
 lib_src := $(wildcard lib/*.c)
-# Programs: a source a program, named after it.
-test_src := $(wildcard tests/unit/*.c tests/numa/*.c tests/singlestep/*.c)
-test_common := $(patsubst %.c,$(B)/%.o,$(wildcard tests/common/*.c))
+# Programs: a source with main(), named after it. What else lies in the folder of a
+# suite, or in its engine/, is linked into all programs of the suite.
+suites	:= unit numa singlestep memory races fuzz
+suite_src = $(wildcard tests/$(1)/*.c tests/$(1)/engine/*.c)
+test_src := $(shell grep -lw '^int main' $(foreach s,$(suites),$(call suite_src,$(s))))
 tests	:= $(patsubst %.c,$(B)/%,$(test_src))
+test_common := $(patsubst %.c,$(B)/%.o,$(wildcard tests/common/*.c))
+suite_common = $(patsubst %.c,$(B)/%.o,$(filter-out $(test_src),$(call suite_src,$(1))))
+$(foreach s,$(suites),$(eval $(s)_common := $(call suite_common,$(s))))
+fuzz_common += $(B)/lib/interp.o
 benches	:= $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
 examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 
@@ -111,7 +117,8 @@ $(B)/%.o: %.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(call say,CC,$@) $(CC) $(CFLAGS) $(need_cflags) -pthread -c -o $@ $<
 
-$(tests): $(B)/%: $(B)/%.o $(test_common) $(static)
+.SECONDEXPANSION:
+$(tests): $(B)/%: $(B)/%.o $(test_common) $$($$(notdir $$(@D))_common) $(static)
 	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -lcmocka -lnuma
 
 $(benches) $(examples): $(B)/%: $(B)/%.o $(static)

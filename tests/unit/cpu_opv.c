@@ -148,6 +148,8 @@ static void test_ops_pointer_efault(void **state)
 	assert_int_equal(cpu_opv(last, 1, allowed_cpu(0), 0), 0);
 	assert_int_equal(cpu_opv(last, 2, allowed_cpu(0), 0), -EFAULT);
 	assert_int_equal(cpu_opv(NULL, 1, allowed_cpu(0), 0), -EFAULT);
+	/* Of an empty vector it is not looked at. */
+	assert_int_equal(cpu_opv((void *)-64L, 0, allowed_cpu(0), 0), 0);
 	assert_int_equal(cpu_opv((void *)-64L, 1, allowed_cpu(0), 0), -EFAULT);
 	assert_int_equal(cpu_opv(last, UINT32_MAX, allowed_cpu(0), 0), -EINVAL);
 	assert_int_equal(word, 1);
