@@ -33,7 +33,7 @@ for series in kernel-patches/linux-*; do
 	[ "$series" != "$reference" ] || continue
 	expect "${series##*/}: adds the files of ${reference##*/}" "$(added "$reference")" \
 		"$(added "$series")"
-	for file in $(added "$reference"); do
+	for file in $(comm -12 <(added "$reference") <(added "$series")); do
 		expect_same "${series##*/}: ${file#./}" "$dir/${reference##*/}/$file" \
 			"$dir/${series##*/}/$file"
 	done
