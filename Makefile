@@ -47,7 +47,7 @@ fuzz_common += $(B)/lib/interp.o
 benches	:= $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
 examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 
-.PHONY: all lib tests clean help deps check check-mutants demo bench install uninstall
+.PHONY: all lib tests clean help deps check check-fuzz check-scale check-mutants demo bench install uninstall
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -68,6 +68,14 @@ deps: ## Install the Debian packages needed, or say which are missing
 check: deps ## Run all tests, on this machine and in a VM with the patched kernel
 	$(Q)$(MAKE) lib tests $(examples)
 	$(Q)tests/check
+
+check-fuzz: deps ## A million random vectors, kernel against interpreter, in a VM with KASAN
+	$(Q)$(MAKE) lib tests
+	$(Q)tests/check fuzz
+
+check-scale: deps ## The NUMA stress on 64 virtual CPUs in 8 nodes
+	$(Q)$(MAKE) lib tests
+	$(Q)tests/check scale
 
 check-mutants: lib tests ## Plant faults one at a time; each must be caught by a test
 	$(Q)tests/mutants/run

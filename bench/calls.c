@@ -401,16 +401,16 @@ static void measure(void)
 	}
 }
 
-static void print_csv(const char *unit)
+static void write_csv(FILE *f, const char *unit)
 {
 	int i, k;
 
-	printf("vector,cpu,%s\n", unit);
+	fprintf(f, "vector,cpu,%s\n", unit);
 	for (i = NULL_CALL; i < nr_rows; i++) {
 		for (k = 0; k < NR_STATES; k++) {
 			if (rows[i].cost[k])
-				printf("\"%s\",%s,%.0f\n", rows[i].name, state_names[k],
-				       rows[i].cost[k]);
+				fprintf(f, "\"%s\",%s,%.0f\n", rows[i].name, state_names[k],
+					rows[i].cost[k]);
 		}
 	}
 }
@@ -488,9 +488,10 @@ static void choose_cpus(void)
 
 static void usage(FILE *f)
 {
-	fprintf(f, "Usage: calls [--csv]\n\n"
+	fprintf(f, "Usage: calls [--csv FILE]\n\n"
 		"Measure cpu_opv(2), in instructions where the clock counts them\n"
 		"(tools/vm --kernel perf --icount -- build/bench/calls), else in ns.\n\n"
+		"  --csv FILE  write the figures there too\n\n"
 		"Exit status: 0; %d where the kernel does not have the call; 1 on an error;\n"
 		"2 for wrong usage.\n", EXIT_ABSENT);
 }
@@ -498,11 +499,12 @@ static void usage(FILE *f)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "csv", no_argument, NULL, 'c' },
+		{ "csv", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
-	bool csv = false, instructions;
+	bool instructions;
+	FILE *csv = NULL;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -510,7 +512,9 @@ int main(int argc, char **argv)
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? 0 : 2;
 		}
-		csv = true;
+		csv = fopen(optarg, "w");
+		if (!csv)
+			fail(optarg);
 	}
 	if (syscall(NR_CPU_OPV, NULL, 0, 0, CPU_OP_NR_FLAG) < 0 && errno == ENOSYS) {
 		fprintf(stderr, "calls: this kernel does not have cpu_opv(2); try\n"
@@ -525,11 +529,12 @@ int main(int argc, char **argv)
 	make_rows();
 	instructions = counts_instructions();
 	measure();
+	print_table(instructions ? "Instructions" : "Nanoseconds");
+	print_targets(instructions);
 	if (csv) {
-		print_csv(instructions ? "instructions" : "ns");
-	} else {
-		print_table(instructions ? "Instructions" : "Nanoseconds");
-		print_targets(instructions);
+		write_csv(csv, instructions ? "instructions" : "ns");
+		if (fclose(csv))
+			fail("writing CSV");
 	}
 	return 0;
 }

@@ -110,7 +110,7 @@ static struct cpu_op copy(void *to, const void *from, uint32_t len)
 		.u.memcpy_op = { .dst = (uintptr_t)to, .src = (uintptr_t)from } };
 }
 
-static void measure_all(bool csv)
+static void measure_all(FILE *csv)
 {
 	struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
 		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
@@ -127,17 +127,24 @@ static void measure_all(bool csv)
 
 	for (i = 0; i < CPU_OP_VEC_LEN_MAX; i++)
 		most[i] = copy(pages[2 * i] + PAGE - 128, src + PAGE - 128, 256);
-	printf(csv ? "vector,ticks\n" : "Longest time with interrupts off, in ticks of the TSC\n");
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		printf(csv ? "\"%s\",%ld\n" : "%-24s %8ld\n", rows[i].name,
-		       measure(rows[i].ops, rows[i].nr));
+	printf("Longest time with interrupts off, in ticks of the TSC\n");
+	if (csv)
+		fprintf(csv, "vector,ticks\n");
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		long ticks = measure(rows[i].ops, rows[i].nr);
+
+		printf("%-24s %8ld\n", rows[i].name, ticks);
+		if (csv)
+			fprintf(csv, "\"%s\",%ld\n", rows[i].name, ticks);
+	}
 }
 
 static void usage(FILE *f)
 {
-	fprintf(f, "Usage: irqsoff [--csv]\n\n"
+	fprintf(f, "Usage: irqsoff [--csv FILE]\n\n"
 		"Measure how long cpu_opv(2) keeps interrupts off, as root, on a kernel with\n"
 		"the tracepoints preemptirq (tools/vm --kernel trace --icount).\n\n"
+		"  --csv FILE  write the figures there too\n\n"
 		"Exit status: 0; %d where the kernel lacks the call or the tracepoints; 1 on an\n"
 		"error; 2 for wrong usage.\n", EXIT_ABSENT);
 }
@@ -145,11 +152,11 @@ static void usage(FILE *f)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "csv", no_argument, NULL, 'c' },
+		{ "csv", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
-	bool csv = false;
+	FILE *csv = NULL;
 	char pid[16];
 	int opt;
 
@@ -158,7 +165,9 @@ int main(int argc, char **argv)
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? 0 : 2;
 		}
-		csv = true;
+		csv = fopen(optarg, "w");
+		if (!csv)
+			fail(optarg);
 	}
 	if (syscall(NR_CPU_OPV, NULL, 0, 0, CPU_OP_NR_FLAG) < 0 && errno == ENOSYS) {
 		fprintf(stderr, "irqsoff: this kernel does not have cpu_opv(2)\n");
@@ -173,5 +182,7 @@ int main(int argc, char **argv)
 	}
 	measure_all(csv);
 	put("events/preemptirq/enable", "0");
+	if (csv && fclose(csv))
+		fail("writing CSV");
 	return 0;
 }

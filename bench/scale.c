@@ -146,8 +146,9 @@ static void list_cpus(void)
 
 static void usage(FILE *f)
 {
-	fprintf(f, "Usage: scale [--csv] [--instructions]\n\n"
+	fprintf(f, "Usage: scale [--csv FILE] [--instructions]\n\n"
 		"Measure a vector of one add, called by 1, 2, 4 ... CPUs at once.\n\n"
+		"  --csv FILE      write the figures there too\n"
 		"  --instructions  the clock counts instructions of all CPUs in turn\n"
 		"                  (tools/vm --kernel perf --icount)\n\n"
 		"Exit status: 0; %d where the kernel does not have the call; 1 on an error;\n"
@@ -157,18 +158,20 @@ static void usage(FILE *f)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "csv", no_argument, NULL, 'c' },
+		{ "csv", required_argument, NULL, 'c' },
 		{ "instructions", no_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
-	bool csv = false, instructions = false;
-	const char *unit;
+	bool instructions = false;
+	FILE *csv = NULL;
 	int opt, n;
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (opt == 'c') {
-			csv = true;
+			csv = fopen(optarg, "w");
+			if (!csv)
+				fail(optarg);
 		} else if (opt == 'i') {
 			instructions = true;
 		} else {
@@ -181,24 +184,22 @@ int main(int argc, char **argv)
 		return EXIT_ABSENT;
 	}
 	list_cpus();
-	unit = instructions ? "instructions" : "ns";
+	printf("%s for a vector\n%-10s %12s %12s\n",
+	       instructions ? "Instructions of all CPUs" : "Nanoseconds", "callers",
+	       "own CPU", "same CPU");
 	if (csv)
-		printf("callers,target,%s\n", unit);
-	else
-		printf("%s for a vector\n%-10s %12s %12s\n",
-		       instructions ? "Instructions of all CPUs" : "Nanoseconds", "callers",
-		       "own CPU", "same CPU");
+		fprintf(csv, "callers,own,same\n");
 	for (n = 1; n <= nr_cpus; n = n < nr_cpus && 2 * n > nr_cpus ? nr_cpus : 2 * n) {
 		double cost[NR_TARGETS];
 
-		for (target = OWN; target < NR_TARGETS; target++) {
+		for (target = OWN; target < NR_TARGETS; target++)
 			cost[target] = measure(n) / VECTORS / (instructions ? n : 1);
-			if (csv)
-				printf("%d,%s,%.0f\n", n, target_names[target], cost[target]);
-		}
-		if (!csv)
-			printf("%-10d %12.0f %12.0f\n", n, cost[OWN], cost[SAME]);
+		printf("%-10d %12.0f %12.0f\n", n, cost[OWN], cost[SAME]);
 		fflush(stdout);
+		if (csv)
+			fprintf(csv, "%d,%.0f,%.0f\n", n, cost[OWN], cost[SAME]);
 	}
+	if (csv && fclose(csv))
+		fail("writing CSV");
 	return 0;
 }

@@ -5,12 +5,12 @@
 # without a warning; no path of somebody's machine.
 . "$(dirname "$0")/../common/tap.bash"
 
-# What is tracked, or new and not ignored. Licence texts carry no SPDX line, and what
-# a patch adds carries its own.
+# What is tracked, or new and not ignored. Licence texts and letters carry no SPDX line,
+# and what a patch adds carries its own.
 files()
 {
 	git ls-files -z --cached --others --exclude-standard |
-		grep -zvE '^LICENSES/|\.patch$' |
+		grep -zvE '^LICENSES/|\.patch$|/cover-letter\.txt$' |
 		while IFS= read -r -d '' f; do
 			[ -f "$f" ] && grep -qI . "$f" && printf '%s\n' "$f"
 		done
@@ -37,7 +37,8 @@ fi
 
 expect "patches add files with an SPDX line" "" \
 	"$(awk '/^\+\+\+ / { file = $2 } /^@@ -0,0 / { getline
-		if ($0 !~ /SPDX-License-Identifier: /) print FILENAME ": " file }' \
+		if ($0 !~ /SPDX-License-Identifier: / &&
+		    file !~ /selftests\/.*\/(config|settings)$/) print FILENAME ": " file }' \
 		kernel-patches/*/*.patch)"
 
 # A caller of every inline function, so that it is compiled and not skipped.
