@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The event cpu_opv:cpu_opv tells, for each valid vector, its CPU, who ran it, the result
+ * and the attempts before the last one. Run in a VM: it switches tracing on.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cpus.h"
+#include "threads.h"
+
+#define TRACING	"/sys/kernel/tracing/"
+#define EVENT	"events/cpu_opv/cpu_opv/"
+
+static int64_t word;
+
+static bool put(const char *file, const char *text)
+{
+	char path[128];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), TRACING "%s", file);
+	fd = open(path, O_WRONLY | O_TRUNC);
+	if (fd < 0)
+		return false;
+	n = write(fd, text, strlen(text));
+	close(fd);
+	return n == (ssize_t)strlen(text);
+}
+
+static struct cpu_op add(int64_t *p)
+{
+	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
+		.u.arithmetic_op = { .p = (uintptr_t)p, .count = 1 } };
+}
+
+/* Run a vector; the events of this thread that came of it, one a line. */
+static int traced(const struct cpu_op *ops, unsigned int nr_ops, int cpu, char *events,
+		  size_t size)
+{
+	char line[256];
+	FILE *f;
+	int ret;
+
+	assert_true(put("trace", "\n"));
+	ret = cpu_opv(ops, nr_ops, cpu, 0);
+	*events = '\0';
+	f = fopen(TRACING "trace", "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		char *event = strstr(line, "cpu_opv: ");
+
+		if (event && line[0] != '#')
+			strncat(events, event + strlen("cpu_opv: "), size - strlen(events) - 1);
+	}
+	fclose(f);
+	return ret;
+}
+
+static void expect_event(const struct cpu_op *ops, unsigned int nr_ops, int cpu,
+			 const char *path, int result)
+{
+	char events[1024], expected[128];
+
+	assert_int_equal(traced(ops, nr_ops, cpu, events, sizeof(events)), result);
+	snprintf(expected, sizeof(expected), "cpu=%d nr_ops=%u path=%s result=%d retries=0\n",
+		 cpu, nr_ops, path, result);
+	assert_string_equal(events, expected);
+}
+
+static void set_up(void **state)
+{
+	char pid[16];
+
+	(void)state;
+	need_kernel();
+	need_vm();
+	if (access(TRACING EVENT, F_OK))
+		skip_because("no event cpu_opv in " TRACING);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	assert_true(put("set_event_pid", pid));
+	assert_true(put(EVENT "enable", "1"));
+	word = 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	put(EVENT "enable", "0");
+	put("set_event_pid", "\n");
+	unpin();
+	return 0;
+}
+
+static void test_trace_this_cpu_local(void **state)
+{
+	struct cpu_op op = add(&word);
+
+	set_up(state);
+	pin_to(allowed_cpu(0));
+	expect_event(&op, 1, allowed_cpu(0), "local", 0);
+	expect_event(NULL, 0, allowed_cpu(0), "local", 0);
+}
+
+static void test_trace_result_and_invalid(void **state)
+{
+	struct cpu_op ops[2] = { { .op = CPU_COMPARE_EQ_IMM_OP, .len = 8,
+		.u.immediate_op = { .p = (uintptr_t)&word, .value = 1 } }, add(&word) };
+	char events[1024];
+
+	set_up(state);
+	pin_to(allowed_cpu(0));
+	expect_event(ops, 2, allowed_cpu(0), "local", 1);
+	ops[1].len = 3;
+	assert_int_equal(traced(ops, 2, allowed_cpu(0), events, sizeof(events)), -EINVAL);
+	assert_string_equal(events, "");
+}
+
+static void test_trace_retries_where_memory_is_missing(void **state)
+{
+	int64_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct cpu_op op = add(p);
+	char events[1024];
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	set_up(state);
+	pin_to(allowed_cpu(0));
+	assert_int_equal(traced(&op, 1, allowed_cpu(0), events, sizeof(events)), 0);
+	assert_non_null(strstr(events, "result=0 retries=1"));
+	munmap(p, 4096);
+}
+
+static void test_trace_idle_cpu_locked(void **state)
+{
+	struct cpu_op op = add(&word);
+	char events[1024];
+	int i, locked = 0;
+
+	set_up(state);
+	pin_to(allowed_cpu(0));
+	if (nr_allowed_cpus() < 2)
+		skip_because("one CPU only");
+	for (i = 0; i < 20; i++) {
+		assert_int_equal(traced(&op, 1, allowed_cpu(1), events, sizeof(events)), 0);
+		locked += strstr(events, "path=locked") != NULL;
+	}
+	assert_in_range(locked, 15, 20);
+}
+
+static void spin(struct worker *w)
+{
+	while (!workers_stopping())
+		w->done++;
+}
+
+static int second_cpu(int index)
+{
+	(void)index;
+	return allowed_cpu(1);
+}
+
+static void test_trace_own_thread_stopped(void **state)
+{
+	struct cpu_op op = add(&word);
+	char events[1024];
+	struct worker w[1];
+	int i, stopped = 0;
+
+	set_up(state);
+	if (nr_allowed_cpus() < 2)
+		skip_because("one CPU only");
+	start_workers(w, 1, spin, NULL, second_cpu);
+	pin_to(allowed_cpu(0));
+	sleep_ms(100);
+	for (i = 0; i < 20; i++) {
+		assert_int_equal(traced(&op, 1, allowed_cpu(1), events, sizeof(events)), 0);
+		stopped += strstr(events, "path=stopped") != NULL;
+	}
+	stop_workers();
+	finish_workers(w, 1);
+	assert_in_range(stopped, 15, 20);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_trace_this_cpu_local, tear_down),
+		cmocka_unit_test_teardown(test_trace_result_and_invalid, tear_down),
+		cmocka_unit_test_teardown(test_trace_retries_where_memory_is_missing, tear_down),
+		cmocka_unit_test_teardown(test_trace_idle_cpu_locked, tear_down),
+		cmocka_unit_test_teardown(test_trace_own_thread_stopped, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
