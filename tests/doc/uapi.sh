@@ -78,6 +78,6 @@ done
 # The result and errno values of the call's kernel-doc are in the manual, and no other.
 expect "errors in the manual are those of the call's kernel-doc" \
 	"$(printf '%s\n' ENOSYS $(cat kernel-patches/linux-6.12/*.patch |
-		sed -n 's/^+ \* \* -\(E[A-Z]*\)\t.*/\1/p') | sort -u)" \
+		sed -n 's/^+ \* \* %-\(E[A-Z]*\)\t.*/\1/p') | sort -u)" \
 	"$(sed -n '/^\.Sh ERRORS/,/^\.Sh SEE/ s/^\.It Bq Er \(E[A-Z]*\)$/\1/p' "$page" | sort -u)"
 finish
