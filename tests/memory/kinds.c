@@ -116,8 +116,8 @@ static void map_transparent(struct place *p, int flags)
 {
 	huge(p, mmap(huge_address(), HUGE_SIZE, PROT_READ | PROT_WRITE,
 		     MAP_ANONYMOUS | MAP_FIXED | flags, -1, 0));
-	if (madvise(p->map, p->size, MADV_HUGEPAGE))
-		skip_because("no transparent huge pages: %s", strerror(errno));
+	if (madvise(p->map, p->size, MADV_HUGEPAGE) || !mapping_kb(p->map, "THPeligible:"))
+		skip_because("no transparent huge pages for such memory");
 	memset(p->map, 0x5a, p->size);
 }
 
@@ -134,14 +134,27 @@ static void map_shmem_thp(struct place *p)
 	write_file(THP "shmem_enabled", "never");
 }
 
+/* While a page is migrated it is not counted. */
+static bool is_whole(const struct place *p, const char *field)
+{
+	int tries;
+
+	for (tries = 0; tries < 200; tries++) {
+		if (mapping_kb(p->map, field) == (long)p->size / 1024)
+			return true;
+		sleep_ms(1);
+	}
+	return false;
+}
+
 static bool is_thp(const struct place *p, const uint8_t *page)
 {
-	return page != p->at || mapping_kb(page, "AnonHugePages:") == (long)p->size / 1024;
+	return page != p->at || is_whole(p, "AnonHugePages:");
 }
 
 static bool is_shmem_thp(const struct place *p, const uint8_t *page)
 {
-	return page != p->at || mapping_kb(page, "ShmemPmdMapped:") == (long)p->size / 1024;
+	return page != p->at || is_whole(p, "ShmemPmdMapped:");
 }
 
 static void map_hugetlb(struct place *p, int flags)
