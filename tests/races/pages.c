@@ -28,9 +28,17 @@ static uint64_t *word_at(const struct race *x, int page, int i)
 	return (uint64_t *)page_at(x, page) + i;
 }
 
+/* A frame goes back to its node: take all from one. Threads do as who started them. */
+static void use_one_node(void)
+{
+	if (numa_available() >= 0)
+		numa_set_preferred(0);
+}
+
 static void begin(struct race *x)
 {
 	(void)x;
+	use_one_node();
 	memset(written, 0, sizeof(written));
 }
 
@@ -195,6 +203,7 @@ static void free_at_once(void)
 			fill_decoy(d);
 	}
 	filled = true;
+	use_one_node();
 	if (next_decoy % 2)
 		numa_move_pages(0, 1, &page, &node, &status, MPOL_MF_MOVE);
 }
