@@ -11,27 +11,15 @@
  * tick or another thread got into is never the least. Where the other CPU has to be
  * interrupted, it is the median of single calls, what that CPU executes included.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <linux/cpu_opv.h>
-
-#define NR_CPU_OPV	600
-#define EXIT_ABSENT	77	/* the kernel does not have the call */
+#define PROGRAM "calls"
+#include "bench.h"
 
 #define BATCHES		40
 #define BATCH		32	/* calls in a batch */
@@ -73,22 +61,6 @@ struct row {
 
 static int target_cpu;
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "calls: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		fail("sched_setaffinity");
-}
-
 static void run_nothing(const struct row *row)
 {
 	__asm__ volatile ("" : : "r" (row));
@@ -111,14 +83,6 @@ static void run_there_and_back(const struct row *row)
 	(void)row;
 	pin(other_cpu);
 	pin(self_cpu);
-}
-
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
 }
 
 static double time_batch(const struct row *row)
@@ -516,7 +480,7 @@ int main(int argc, char **argv)
 		if (!csv)
 			fail(optarg);
 	}
-	if (syscall(NR_CPU_OPV, NULL, 0, 0, CPU_OP_NR_FLAG) < 0 && errno == ENOSYS) {
+	if (!have_call()) {
 		fprintf(stderr, "calls: this kernel does not have cpu_opv(2); try\n"
 			"calls: tools/vm --kernel perf --icount -- build/bench/calls\n");
 		return EXIT_ABSENT;

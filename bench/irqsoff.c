@@ -7,22 +7,11 @@
  * instruction as a nanosecond (tools/vm --kernel trace --icount): its time-stamp counter
  * then counts instructions. The tracepoints' own cost, once per section, is included.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include <linux/cpu_opv.h>
-
-#define NR_CPU_OPV	600
-#define EXIT_ABSENT	77	/* the kernel does not have the call, or the tracepoints */
+#define PROGRAM "irqsoff"
+#include "bench.h"
 
 #define TRACING		"/sys/kernel/tracing/"
 #define PAGE		4096
@@ -31,12 +20,6 @@
 static _Alignas(PAGE) char dst[2 * PAGE], src[2 * PAGE];
 static _Alignas(PAGE) char pages[2 * CPU_OP_VEC_LEN_MAX][PAGE];
 static int64_t word;
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "irqsoff: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static bool put(const char *file, const char *text)
 {
@@ -169,7 +152,7 @@ int main(int argc, char **argv)
 		if (!csv)
 			fail(optarg);
 	}
-	if (syscall(NR_CPU_OPV, NULL, 0, 0, CPU_OP_NR_FLAG) < 0 && errno == ENOSYS) {
+	if (!have_call()) {
 		fprintf(stderr, "irqsoff: this kernel does not have cpu_opv(2)\n");
 		return EXIT_ABSENT;
 	}

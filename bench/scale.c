@@ -8,23 +8,11 @@
  * vector, waiting included. Elsewhere it is the time from start to end divided by the
  * vectors of one caller, in nanoseconds.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <linux/cpu_opv.h>
-
-#define NR_CPU_OPV	600
-#define EXIT_ABSENT	77	/* the kernel does not have the call */
+#define PROGRAM "scale"
+#include "bench.h"
 
 #define MAX_CPUS	1024
 #define VECTORS		2000	/* of each caller */
@@ -45,30 +33,6 @@ static int64_t shared_count;
 static pthread_barrier_t begin;
 static int cpus[MAX_CPUS], nr_cpus;
 static enum target target;
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "scale: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		fail("sched_setaffinity");
-}
-
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
-}
 
 static void *call(void *arg)
 {
@@ -179,7 +143,7 @@ int main(int argc, char **argv)
 			return opt == 'h' ? 0 : 2;
 		}
 	}
-	if (syscall(NR_CPU_OPV, NULL, 0, 0, CPU_OP_NR_FLAG) < 0 && errno == ENOSYS) {
+	if (!have_call()) {
 		fprintf(stderr, "scale: this kernel does not have cpu_opv(2)\n");
 		return EXIT_ABSENT;
 	}

@@ -3,32 +3,16 @@
  * The event cpu_opv:cpu_opv tells, for each valid vector, its CPU, who ran it, the result
  * and the attempts before the last one. Run in a VM: it switches tracing on.
  */
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "cpus.h"
-#include "threads.h"
+#include "hog.h"
 
 #define TRACING	"/sys/kernel/tracing/"
 #define EVENT	"events/cpu_opv/cpu_opv/"
 
 static int64_t word;
-
-static bool put(const char *file, const char *text)
-{
-	char path[128];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), TRACING "%s", file);
-	fd = open(path, O_WRONLY | O_TRUNC);
-	if (fd < 0)
-		return false;
-	n = write(fd, text, strlen(text));
-	close(fd);
-	return n == (ssize_t)strlen(text);
-}
 
 static struct cpu_op add(int64_t *p)
 {
@@ -44,7 +28,7 @@ static int traced(const struct cpu_op *ops, unsigned int nr_ops, int cpu, char *
 	FILE *f;
 	int ret;
 
-	assert_true(put("trace", "\n"));
+	assert_true(write_to(TRACING "trace", "\n"));
 	ret = cpu_opv(ops, nr_ops, cpu, 0);
 	*events = '\0';
 	f = fopen(TRACING "trace", "r");
@@ -72,24 +56,22 @@ static void expect_event(const struct cpu_op *ops, unsigned int nr_ops, int cpu,
 
 static void set_up(void **state)
 {
-	char pid[16];
-
 	(void)state;
 	need_kernel();
 	need_vm();
 	if (access(TRACING EVENT, F_OK))
 		skip_because("no event cpu_opv in " TRACING);
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	assert_true(put("set_event_pid", pid));
-	assert_true(put(EVENT "enable", "1"));
+	assert_true(write_to(TRACING "set_event_pid", "%d", getpid()));
+	assert_true(write_to(TRACING EVENT "enable", "1"));
 	word = 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	put(EVENT "enable", "0");
-	put("set_event_pid", "\n");
+	stop_hogs();
+	write_to(TRACING EVENT "enable", "0");
+	write_to(TRACING "set_event_pid", "\n");
 	unpin();
 	return 0;
 }
@@ -149,37 +131,21 @@ static void test_trace_idle_cpu_locked(void **state)
 	assert_in_range(locked, 15, 20);
 }
 
-static void spin(struct worker *w)
-{
-	while (!workers_stopping())
-		w->done++;
-}
-
-static int second_cpu(int index)
-{
-	(void)index;
-	return allowed_cpu(1);
-}
-
 static void test_trace_own_thread_stopped(void **state)
 {
 	struct cpu_op op = add(&word);
 	char events[1024];
-	struct worker w[1];
 	int i, stopped = 0;
 
 	set_up(state);
 	if (nr_allowed_cpus() < 2)
 		skip_because("one CPU only");
-	start_workers(w, 1, spin, NULL, second_cpu);
+	hog_by_thread(allowed_cpu(1), SCHED_OTHER);
 	pin_to(allowed_cpu(0));
-	sleep_ms(100);
 	for (i = 0; i < 20; i++) {
 		assert_int_equal(traced(&op, 1, allowed_cpu(1), events, sizeof(events)), 0);
 		stopped += strstr(events, "path=stopped") != NULL;
 	}
-	stop_workers();
-	finish_workers(w, 1);
 	assert_in_range(stopped, 15, 20);
 }
 
