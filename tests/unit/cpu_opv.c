@@ -364,6 +364,8 @@ static void test_driver_memory(void **state)
 static void test_protection_key(void **state)
 {
 	int64_t *p = map(4096, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	int64_t one = 1, two = 2;
+	struct cpu_op stopped[] = { equal(&one, &two, 8), add(p, 1) };
 	int key = pkey_alloc(0, 0);
 	struct worker w[1];
 
@@ -375,7 +377,10 @@ static void test_protection_key(void **state)
 	assert_int_equal(run1(add(p, 1)), 0);
 	assert_int_equal(pkey_set(key, PKEY_DISABLE_WRITE), 0);
 	assert_int_equal(run1(add(p, 1)), -EFAULT);
+	/* Behind a comparison that stops the vector too. */
+	assert_int_equal(cpu_opv(stopped, 2, allowed_cpu(0), 0), -EFAULT);
 	assert_int_equal(pkey_set(key, 0), 0);
+	assert_int_equal(cpu_opv(stopped, 2, allowed_cpu(0), 0), 1);
 	assert_int_equal(*p, 1);
 	if (other_cpu(allowed_cpu(0)) >= 0) {
 		struct cpu_op op = add(p, 1);
