@@ -14,7 +14,7 @@
 self=tests/series/builds.sh
 
 # Group: what shares a folder for object files, and a compiler.
-groups=(gcc clang arm64 arm riscv)
+groups=(gcc clang i386 arm64 arm riscv)
 preemptions=(NONE FULL DYNAMIC)
 declare -A preemption=(
 	[NONE]="CONFIG_PREEMPT_NONE=y"
@@ -26,6 +26,8 @@ declare -A smp=([SMP]="CONFIG_SMP=y" [UP]="# CONFIG_SMP is not set")
 common="CONFIG_EXPERT=y;CONFIG_MMU=y;CONFIG_RSEQ=y;CONFIG_CPU_OPV=y;CONFIG_MEMBARRIER=y"
 lpae="CONFIG_ARCH_MULTIPLATFORM=y;CONFIG_ARCH_MULTI_V7=y;CONFIG_ARM_LPAE=y;CONFIG_AEABI=y"
 declare -A arch_settings=(
+	[i386]="$common;CONFIG_SMP=y;CONFIG_HIGHMEM64G=y;CONFIG_HIGHPTE=y;CONFIG_X86_PAE=y"
+	[i386-UP]="$common"
 	[arm64]="$common;CONFIG_COMPAT=y"
 	[arm]="$common;$lpae;CONFIG_HIGHMEM=y;CONFIG_SMP=y"
 	[arm-UP]="$common;$lpae;CONFIG_HIGHMEM=y"
@@ -35,6 +37,7 @@ declare -A arch_settings=(
 )
 declare -A tables=(
 	[x86_64]="arch/x86/entry/syscall_64.o arch/x86/entry/syscall_32.o"
+	[i386]="arch/x86/entry/syscall_32.o"
 	[arm64]="arch/arm64/kernel/sys.o arch/arm64/kernel/sys32.o"
 	[arm]="arch/arm/kernel/entry-common.o"
 	[riscv]="arch/riscv/kernel/syscall_table.o"
@@ -188,7 +191,7 @@ arch_rows()
 	done
 	for name in "${names[@]}"; do
 		bits=64
-		[[ $name != arm && $name != arm-* && $name != *-32 ]] || bits=32
+		[[ $name != arm && $name != arm-* && $name != i386* && $name != *-32 ]] || bits=32
 		tr ';' '\n' <<< "${arch_settings[$name]}" > "$obj/row"
 		cp "$obj/row" "$obj/must"
 		# This one has no walk of page tables without a lock: the call is ENOSYS.
