@@ -8,6 +8,7 @@
  *	if (head == node)			replace node's page: mmap(MAP_FIXED),
  *		node->count++				its bytes carried over
  *						head = node
+ *						wait for an addition
  *
  * While head is NULL nobody may add to the node, and the page can be replaced; when
  * head is the node again, additions must reach the new page. Every vector that says
@@ -15,6 +16,7 @@
  */
 #include <sys/mman.h>
 
+#include <sched.h>
 #include "threads.h"
 
 #define RUN_MS		4000
@@ -24,6 +26,7 @@ static intptr_t head;
 static intptr_t expected_head;	/* what a vector compares head with */
 static int64_t *node;
 static int target;
+static struct worker vectors[VECTORS];
 
 static void run_vectors(struct worker *w)
 {
@@ -44,6 +47,16 @@ static void run_vectors(struct worker *w)
 	}
 }
 
+static uint64_t additions(void)
+{
+	uint64_t sum = 0;
+	int i;
+
+	for (i = 0; i < VECTORS; i++)
+		sum += *(volatile uint64_t *)&vectors[i].done;
+	return sum;
+}
+
 static bool replace_page(void)
 {
 	int64_t count = *node;
@@ -59,6 +72,7 @@ static void replace_pages(struct worker *w)
 {
 	while (!workers_stopping()) {
 		int ret = rseq_op_cmpeqv_storev(&head, expected_head, 0, target);
+		uint64_t seen;
 
 		if (ret)
 			wrong(w, "pop: %d", ret);
@@ -68,6 +82,8 @@ static void replace_pages(struct worker *w)
 		if (ret)
 			wrong(w, "push: %d", ret);
 		w->done++;
+		for (seen = additions(); additions() == seen && !workers_stopping();)
+			sched_yield();
 	}
 }
 
@@ -79,27 +95,23 @@ static int on_target(int index)
 
 static void check_remap(int (*replacer_cpu)(int index))
 {
-	struct worker v[VECTORS], r[1];
-	uint64_t done = 0;
-	int i;
+	struct worker r[1];
 
 	target = allowed_cpu(0);
 	node = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(node, MAP_FAILED);
 	head = expected_head = (intptr_t)node;
-	start_workers(v, VECTORS, run_vectors, NULL, NULL);
+	start_workers(vectors, VECTORS, run_vectors, NULL, NULL);
 	start_workers(r, 1, replace_pages, NULL, replacer_cpu);
 	sleep_ms(RUN_MS);
 	stop_workers();
-	finish_workers(v, VECTORS);
+	finish_workers(vectors, VECTORS);
 	finish_workers(r, 1);
-	for (i = 0; i < VECTORS; i++)
-		done += v[i].done;
-	print_message("# %lu additions, %lu pages\n", (unsigned long)done,
+	print_message("# %lu additions, %lu pages\n", (unsigned long)additions(),
 		      (unsigned long)r[0].done);
-	assert_true(done > 0);
+	assert_true(additions() > 0);
 	assert_true(r[0].done > 0);
-	assert_int_equal(*node, done);
+	assert_int_equal(*node, additions());
 	munmap(node, 4096);
 }
 
