@@ -82,7 +82,8 @@ dropped()
 	grep '^#' "$1" | sed -E 's/^# (\w+) .*/^\1=/' | grep -f - "$obj/.config"
 }
 
-# Entry 600: where the table's relocations say so, else that it is referred to.
+# Entry 600: where the table's relocations say so, else that it is referred to. (On i386
+# the object's code refers to the call as well.)
 wrong_table()
 {
 	local table=$1 start
@@ -100,7 +101,7 @@ wrong_table()
 		END { printf "want %x\n", at }' |
 		awk -v table="$table" '
 		/^want/ { want = $2; next } { sub(/^0+/, ""); got = got " " $0 }
-		END { if (got != " " want)
+		END { if (!index(got " ", " " want " "))
 			print table ": cpu_opv stands at" got ", entry 600 is at " want }'
 }
 
