@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cpus.h"
 #include "race.h"
 
 #ifndef MADV_COLLAPSE
@@ -398,26 +399,18 @@ static bool page_out_other(const struct region *r, int page, uint32_t *random)
 	return advise_other(r, page, MADV_PAGEOUT) && swapped_out(r, page);
 }
 
-static bool set_online(const struct region *r, const char *value)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", r->other);
-	return put(path, value);
-}
-
 static bool down_and_up(const struct region *r, int page, uint32_t *random)
 {
-	bool down = set_online(r, "0");
+	bool down = set_online(r->other, false);
 
 	(void)page;
 	sleep_ms((int)(next_random(random) % 16));
-	return set_online(r, "1") && down;
+	return set_online(r->other, true) && down;
 }
 
 static void finish_hotplug(struct region *r)
 {
-	set_online(r, "1");
+	set_online(r->other, true);
 }
 
 /* Two cpusets, each half of the CPUs and of the nodes: pages follow. */

@@ -76,4 +76,26 @@ for line in "${harmless[@]}"; do
 	test_scan 0 harmless "[   12.345678] $line"
 done
 test_scan 0 "not from the kernel" "WARNING: a program wrote this"
+
+# dying TOTAL NAME...: the warning of a CPU that goes down, with these tasks on it.
+dying()
+{
+	local at="[   12.345678]" total=$1
+	shift
+
+	printf '%s Dying CPU not properly vacated!\n' "$at"
+	printf '%s WARNING: CPU: 3 PID: 335 at kernel/sched/core.c:8365 sched_cpu_dying+0x1/0x2\n' "$at"
+	printf '%s Call Trace:\n%s ---[ end trace 0000000000000000 ]---\n' "$at" "$at"
+	printf '%s CPU3 enqueued tasks (%s total):\n' "$at" "$total"
+	printf "$at "'\tpid: 335, name: %s\n' "$@"
+	printf '%s smpboot: CPU 3 is now offline\n' "$at"
+}
+
+expect "the deadline server of a dying CPU is left out" "status 0" \
+	"status $(status_of "$(dying 2 migration/3)" 2> /dev/null)"
+expect "another task there is not" "status 125" \
+	"status $(status_of "$(dying 2 migration/3 prog)")"
+expect "nor a third that is not shown" "status 125" "status $(status_of "$(dying 3 migration/3)")"
+expect "nor a complaint after it" "status 125" \
+	"status $(status_of "$(dying 2 migration/3; echo "[   13.000000] BUG: f")" 2> /dev/null)"
 finish
