@@ -30,7 +30,8 @@
  * @CPU_XOR_OP:			invert the bits of a mask in a word.
  * @CPU_LSHIFT_OP:		shift a word left, towards its high bits.
  * @CPU_RSHIFT_OP:		shift a word right; zeroes come in.
- * @CPU_MB_OP:			a full memory barrier; no operand.
+ * @CPU_MB_OP:			a memory barrier, but what the vector only reads is
+ *				loaded before its first store; no operand.
  * @CPU_COMPARE_EQ_IMM_OP:	stop here unless a word is the number given.
  * @CPU_COMPARE_NE_IMM_OP:	stop here if a word is the number given.
  * @CPU_STORE_IMM_OP:		store a number in a word.
