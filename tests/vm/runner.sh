@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # tools/vm: what a caller may rely on, and each way in which a run may end.
-# Boots seven VMs with the debug kernel, which it builds if it is not cached.
+# Boots eight VMs with the debug kernel, which it builds if it is not cached.
 # Prints TAP.
 . "$(dirname "$0")/../common/tap.bash"
 
@@ -147,6 +147,34 @@ count_users()
 	printf '%d\n' "$count"
 }
 
+# fake_qemu TIMES: abort so often before the real one is run.
+fake_qemu()
+{
+	mkdir -p "$dir/bin"
+	rm -f "$dir/aborts"
+	cat >"$dir/bin/qemu-system-x86_64" <<-END
+		#!/bin/bash
+		PATH=\${PATH#*:}
+		echo >>"$dir/aborts"
+		[ "\$(wc -l <"$dir/aborts")" -gt $1 ] || { echo "assertion"; kill -ABRT \$\$; }
+		exec qemu-system-x86_64 "\$@"
+	END
+	chmod +x "$dir/bin/qemu-system-x86_64"
+}
+
+test_qemu_aborts()
+{
+	fake_qemu 2
+	PATH=$dir/bin:$PATH run --cpus 1 --nodes 1 echo up
+	expect "QEMU aborted twice: status" 0 "$status"
+	expect "QEMU aborted twice: output" up "$(cat "$dir/out")"
+	expect "QEMU aborted twice: said" 2 "$(grep -c "^vm: QEMU aborted.*assertion" "$dir/err")"
+	fake_qemu 3
+	PATH=$dir/bin:$PATH run --cpus 1 --nodes 1 echo up
+	expect "QEMU aborts always: status" 125 "$status"
+	expect_line "QEMU aborts always: said" "^vm: the VM did not come up" "$dir/err"
+}
+
 test_interrupt_leaves_nothing()
 {
 	local pid tries=0
@@ -175,5 +203,6 @@ test_defaults_exit_1
 test_warning_fails
 test_panic_fails
 test_timeout_is_told_apart
+test_qemu_aborts
 test_interrupt_leaves_nothing
 finish
