@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # tools/vm: what a caller may rely on, and each way in which a run may end.
-# Boots eight VMs with the debug kernel, which it builds if it is not cached.
+# Boots ten VMs with the debug kernel, which it builds if it is not cached.
 # Prints TAP.
 . "$(dirname "$0")/../common/tap.bash"
 
@@ -147,6 +147,23 @@ count_users()
 	printf '%d\n' "$count"
 }
 
+# The warning that is left out (see scan.sh), and what it leaves behind.
+test_left_out_warning_passes()
+{
+	printf '%b\n' "Dying CPU not properly vacated!" \
+		"WARNING: CPU: 3 PID: 335 at kernel/sched/core.c:8365 f+0x1/0x2" \
+		"CPU3 enqueued tasks (2 total):" "\tpid: 335, name: migration/3" \
+		"smpboot: CPU 3 is now offline" >"$dir/dying"
+	# shellcheck disable=SC2016 # expands in the VM
+	run --cpus 1 --nodes 1 -- sh -c '
+		while IFS= read -r line; do printf "%s\n" "$line" >/dev/kmsg; done <"$1"
+		echo "$2" >/proc/sys/kernel/tainted' sh "$dir/dying" 512
+	expect "a warning that is left out: status 0" 0 "$status"
+	expect_line "it is said" "^vm: left out: the deadline server" "$dir/err"
+	run --cpus 1 --nodes 1 -- sh -c 'echo 512 >/proc/sys/kernel/tainted'
+	expect "tainted for no reason that shows: status 125" 125 "$status"
+}
+
 # fake_qemu TIMES: abort so often before the real one is run.
 fake_qemu()
 {
@@ -203,6 +220,7 @@ test_defaults_exit_1
 test_warning_fails
 test_panic_fails
 test_timeout_is_told_apart
+test_left_out_warning_passes
 test_qemu_aborts
 test_interrupt_leaves_nothing
 finish
