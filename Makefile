@@ -20,8 +20,8 @@ mandir	?= $(prefix)/share/man
 # What the sources need, whatever the caller puts into CFLAGS and LDFLAGS.
 need_cflags = -std=gnu11 -D_GNU_SOURCE -Iinclude -Wall -Wextra -Wstrict-prototypes \
 	       -Wmissing-prototypes -Werror -MMD -MP -MF $@.d
-lib_cflags := -fvisibility=hidden
-test_cflags := -Itests/common -pthread
+lib_cflags := -Ilib -fvisibility=hidden
+test_cflags = -Itests/common -I$(dir $<) -pthread
 lib_ldflags := -Wl,-soname,librseq_op.so.$(SOVERSION) -Wl,-z,defs -Wl,-z,nodelete \
 	       -Wl,--version-script,lib/librseq_op.map
 

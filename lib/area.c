@@ -20,6 +20,9 @@
 # define AT_RSEQ_FEATURE_SIZE	27
 #endif
 
+/* Features up to here include the concurrency ID. */
+#define CID_END		28
+
 /* The size that every kernel accepts (Linux 4.18), and what we reserve. */
 #define AREA_SIZE_MIN	32
 #define AREA_SIZE_MAX	64
@@ -29,15 +32,18 @@ struct area {
 		uint32_t cpu_id_start;
 		int32_t cpu_id;
 		uint64_t rseq_cs;
+		uint32_t flags;
+		uint32_t node_id;
+		int32_t mm_cid;		/* since Linux 6.3 */
 	} rseq;
-	char features[AREA_SIZE_MAX - 16];
+	char features[AREA_SIZE_MAX - 32];
 };
 
 _Static_assert(offsetof(struct rseq, cpu_id) == 4 && offsetof(struct rseq, rseq_cs) == 8,
 	       "the layout that the sequences and struct area rely on");
 
 static __thread struct area own __attribute__((tls_model("initial-exec"))) = {
-	.rseq.cpu_id = RSEQ_CPU_ID_UNINITIALIZED,
+	.rseq = { .cpu_id = RSEQ_CPU_ID_UNINITIALIZED },
 };
 
 /* glibc 2.35 and later; a size of 0 says that nothing is registered. */
@@ -45,6 +51,7 @@ extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
 ptrdiff_t rseq_op_offset;
+ptrdiff_t rseq_op_cid_offset;
 
 static uint32_t own_size;	/* with which ours is registered */
 
@@ -69,12 +76,22 @@ void area_init(void)
 		rseq_op_offset = __rseq_offset;
 	else
 		rseq_op_offset = (char *)&own - rseq_op_thread_pointer();
+	/* A kernel that has no IDs leaves the word alone: a CPU's number will do as well. */
+	rseq_op_cid_offset = rseq_op_offset + (ptrdiff_t)(size >= CID_END ?
+		offsetof(struct area, rseq.mm_cid) : offsetof(struct area, rseq.cpu_id));
 }
 
 /* The CPU that the calling thread runs on, < 0 where it is not registered. */
 int area_cpu(void)
 {
 	return *(volatile int32_t *)&area()->rseq.cpu_id;
+}
+
+int area_index(enum by by)
+{
+	if (by == BY_CPU || area_cpu() < 0)
+		return area_cpu();
+	return rseq_op_area_int(rseq_op_cid_offset);
 }
 
 /*

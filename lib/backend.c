@@ -14,9 +14,9 @@ struct choice {
 	const char *why;
 };
 
-static int none_run(const struct cpu_op *ops, unsigned int nr_ops, int cpu, bool trusted)
+static int none_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, bool trusted)
 {
-	(void)ops, (void)nr_ops, (void)cpu, (void)trusted;
+	(void)ops, (void)nr_ops, (void)at, (void)trusted;
 	return -ENOSYS;
 }
 
@@ -60,11 +60,11 @@ static const struct choice *choose(void)
 	case RSEQ_OP_BACKEND_KERNEL:
 		return kernel_probe() ? &kernel_missing : &kernel_asked;
 	case RSEQ_OP_BACKEND_MEMBARRIER:
-		return membarrier_probe() ? &membarrier_missing : &membarrier_asked;
+		return fence_register() ? &membarrier_missing : &membarrier_asked;
 	default:
 		if (!kernel_probe())
 			return &kernel;
-		return membarrier_probe() ? &nothing : &membarrier;
+		return fence_register() ? &nothing : &membarrier;
 	}
 }
 
@@ -80,9 +80,12 @@ static const struct choice *choice(void)
 	return c;
 }
 
-backend_fn backend_run(void)
+/* The system call knows CPUs only. */
+backend_fn backend_run(enum by by)
 {
-	return choice()->run;
+	const struct choice *c = choice();
+
+	return c->run == kernel_run && by == BY_CID ? membarrier_run : c->run;
 }
 
 enum rseq_op_backend rseq_op_backend(const char **why)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The guard: closing a CPU to the sequences of this process, one closer at a
- * time. It is a mutex in the upper half of the CPU's tag, which every sequence
- * compares, whole, with the CPU's number inside its critical section.
+ * The guard: closing a CPU, or a concurrency ID, to the sequences of this process, one
+ * closer at a time. It is a mutex in the upper half of the CPU's tag, which every
+ * sequence compares, whole, with the CPU's number inside its critical section. All that
+ * is said of CPUs holds for concurrency IDs, but that the fence is for all CPUs.
  *
  *	OPEN		the tag is the CPU's number
  *	CLOSED		held
@@ -17,14 +18,16 @@
  *				(a)	tag: CLOSED
  *				(b)	membarrier(RSEQ, n)
  *	load tag (c)			vector loads and stores
+ *				(e)	membarrier(RSEQ, n), but on x86
  *	load, commit		(d)	tag: OPEN, release
  *
  *    A sequence that loads the tag (c) after (a) leaves. One that loaded it
  *    before (a) is in its critical section on CPU n when (b) looks there, and is
  *    aborted, or has been preempted, and will be. What it had committed happens
  *    before (b) returns. One that loads what (d) stored sees the vector whole: on
- *    x86 because loads are not reordered; elsewhere the load of the tag is no
- *    acquire, and the holder fences again before (d).
+ *    x86 because loads are not reordered. Elsewhere the load of the tag is no
+ *    acquire: its later loads may have come first, before the vector. But then the
+ *    sequence had begun before (e), which is before (d), and (e) aborts it.
  *
  * B. RSEQ_OP_FORCE_FALLBACK
  *
@@ -51,20 +54,24 @@ enum state { OPEN, CLOSED, CONTENDED };
 #define NR_TAGS		(RSEQ_OP_TAGS_BEFORE + RSEQ_OP_CPU_MAX)
 
 int64_t rseq_op_cpu_tag[NR_TAGS];
+int64_t rseq_op_cid_tag[NR_TAGS];
 
 /* Scenario B: the tags behind the ones that never match. */
-static int64_t forced_tag[NR_TAGS];
+static int64_t forced_tag[2][NR_TAGS];
 
-static int64_t *tags;	/* [cpu], from -RSEQ_OP_TAGS_BEFORE */
+static int64_t *tags[2] = {	/* [by][index], from -RSEQ_OP_TAGS_BEFORE */
+	[BY_CPU] = rseq_op_cpu_tag + RSEQ_OP_TAGS_BEFORE,
+	[BY_CID] = rseq_op_cid_tag + RSEQ_OP_TAGS_BEFORE,
+};
 
 static int64_t tag(int cpu, enum state state)
 {
 	return (int64_t)state << 32 | (uint32_t)cpu;
 }
 
-static _Atomic int32_t *state_of(int cpu)
+static _Atomic int32_t *state_of(struct place at)
 {
-	return (_Atomic int32_t *)&tags[cpu] + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+	return (_Atomic int32_t *)&tags[at.by][at.index] + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 }
 
 static void set_all(int64_t *table, enum state state)
@@ -79,64 +86,70 @@ static void set_all(int64_t *table, enum state state)
 
 static void open_all(void)
 {
-	set_all(tags, OPEN);
+	set_all(tags[BY_CPU], OPEN);
+	set_all(tags[BY_CID], OPEN);
+}
+
+static void force(enum by by)
+{
+	set_all(tags[by], CLOSED);
+	tags[by] = forced_tag[by] + RSEQ_OP_TAGS_BEFORE;
 }
 
 void guard_init(void)
 {
-	tags = rseq_op_cpu_tag + RSEQ_OP_TAGS_BEFORE;
 	if (config.force_fallback) {
-		set_all(tags, CLOSED);
-		tags = forced_tag + RSEQ_OP_TAGS_BEFORE;
+		force(BY_CPU);
+		force(BY_CID);
 	}
 	open_all();
 	pthread_atfork(NULL, NULL, open_all);
 }
 
-const int64_t *guard_tags(void)
+const int64_t *guard_tags(enum by by)
 {
-	return tags;
+	return tags[by];
 }
 
-bool guard_is_open(int cpu)
+bool guard_is_open(struct place at)
 {
-	return atomic_load_explicit(state_of(cpu), memory_order_relaxed) == OPEN;
+	return atomic_load_explicit(state_of(at), memory_order_relaxed) == OPEN;
 }
 
 /* Wait for the CPU to be open, but not for long: the holder may be in a debugger. */
-void guard_wait_open(int cpu)
+void guard_wait_open(struct place at)
 {
 	int i;
 
-	for (i = 0; i < SPINS && !guard_is_open(cpu); i++)
+	for (i = 0; i < SPINS && !guard_is_open(at); i++)
 		rseq_op_cpu_relax();
 }
 
-static bool change(int cpu, int32_t from, int32_t to)
+static bool change(struct place at, int32_t from, int32_t to)
 {
-	return atomic_compare_exchange_strong(state_of(cpu), &from, to);
+	return atomic_compare_exchange_strong(state_of(at), &from, to);
 }
 
-static void futex(int cpu, int op, int32_t value)
+static void futex(struct place at, int op, int32_t value)
 {
-	raw_syscall(SYS_futex, (long)state_of(cpu), op | FUTEX_PRIVATE_FLAG, value, 0, 0, 0);
+	raw_syscall(SYS_futex, (long)state_of(at), op | FUTEX_PRIVATE_FLAG, value, 0, 0, 0);
 }
 
-void guard_close(int cpu)
+void guard_close(struct place at)
 {
-	guard_wait_open(cpu);
-	if (change(cpu, OPEN, CLOSED))	/* scenario A: (a) */
+	guard_wait_open(at);
+	if (change(at, OPEN, CLOSED))	/* scenario A: (a) */
 		return;
 	/* From here nobody knows whether others sleep: whoever closes says they do. */
-	while (!change(cpu, OPEN, CONTENDED)) {
-		change(cpu, CLOSED, CONTENDED);
-		futex(cpu, FUTEX_WAIT, CONTENDED);
+	while (!change(at, OPEN, CONTENDED)) {
+		change(at, CLOSED, CONTENDED);
+		futex(at, FUTEX_WAIT, CONTENDED);
 	}
 }
 
-void guard_open(int cpu)
+void guard_open(struct place at)
 {
 	/* scenario A: (d) */
-	if (atomic_exchange_explicit(state_of(cpu), OPEN, memory_order_release) == CONTENDED)
-		futex(cpu, FUTEX_WAKE, 1);
+	if (atomic_exchange_explicit(state_of(at), OPEN, memory_order_release) == CONTENDED)
+		futex(at, FUTEX_WAKE, 1);
 }

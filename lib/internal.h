@@ -14,9 +14,17 @@
 /* raw.c: system calls, returning -errno and leaving errno alone. */
 long raw_syscall(long nr, long a, long b, long c, long d, long e, long f);
 
+/* Whose data it is: that of a CPU, or of a concurrency ID. */
+enum by { BY_CPU, BY_CID };
+struct place {
+	enum by by;
+	int index;
+};
+
 /* area.c: struct rseq of the calling thread. */
 void area_init(void);
 int area_cpu(void);
+int area_index(enum by by);
 bool area_register_thread(void);
 
 /* cpus.c: which CPUs there are. */
@@ -32,13 +40,17 @@ struct config {
 extern struct config config;
 void config_init(void);
 
-/* guard.c: closing a CPU to the sequences of this process. */
+/* guard.c: closing a place to the sequences of this process. */
 void guard_init(void);
-const int64_t *guard_tags(void);
-bool guard_is_open(int cpu);
-void guard_wait_open(int cpu);
-void guard_close(int cpu);
-void guard_open(int cpu);
+const int64_t *guard_tags(enum by by);
+bool guard_is_open(struct place at);
+void guard_wait_open(struct place at);
+void guard_close(struct place at);
+void guard_open(struct place at);
+
+/* fence.c: until the sequences under way have committed or will abort. 0 or -errno. */
+int fence_register(void);
+int fence(struct place at);
 
 /* interp.c: what a vector means, on plain memory. */
 enum access { ACCESS_READ, ACCESS_WRITE };
@@ -51,13 +63,13 @@ int interp_run(const struct cpu_op *ops, unsigned int nr_ops);
  * A backend runs a vector for a possible CPU and returns what rseq_op() does.
  * The array itself is known to be readable only where trusted says so.
  */
-typedef int (*backend_fn)(const struct cpu_op *ops, unsigned int nr_ops, int cpu,
+typedef int (*backend_fn)(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
 			  bool trusted);
-backend_fn backend_run(void);
-int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, int cpu, bool trusted);
+backend_fn backend_run(enum by by);
+int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, bool trusted);
 int kernel_probe(void);
-int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, int cpu, bool trusted);
-int membarrier_probe(void);
+int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
+		   bool trusted);
 
 /* stats.c: the counters, in the order of struct rseq_op_stats. */
 enum counter {

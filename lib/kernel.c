@@ -13,13 +13,13 @@ static long cpu_opv(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsi
 	return raw_syscall(NR_CPU_OPV, (long)ops, nr_ops, cpu, flags, 0, 0);
 }
 
-int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, int cpu, bool trusted)
+int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, bool trusted)
 {
 	long ret;
 
 	(void)trusted;	/* the kernel trusts nobody */
 	do {
-		ret = cpu_opv(ops, nr_ops, cpu, 0);
+		ret = cpu_opv(ops, nr_ops, at.index, 0);
 	} while (ret == -EINTR);	/* the signal has been taken, nothing done */
 	return (int)ret;
 }

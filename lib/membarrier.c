@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * The backend for a kernel without the system call: exclude the sequences of the
- * CPU with the guard (see guard.c for why that works), and run the vector here.
+ * The backend for a kernel without the system call, and for concurrency IDs: exclude
+ * the sequences of the place with the guard (see guard.c for why that works), and run
+ * the vector here.
  *
  *	check, make operands accessible		everything that can fail
  *	block all signals			a handler's operation on the same CPU
  *						would wait for us for ever
  *	close the guard
- *	fence					membarrier(PRIVATE_EXPEDITED_RSEQ)
+ *	fence
  *	run
  *	open the guard, restore signals
  *
- * membarrier works for one process: what is shared with others is not excluded.
+ * It works for one process: what is shared with others is not excluded.
  */
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -28,11 +28,6 @@
 # define MADV_POPULATE_READ	22
 # define MADV_POPULATE_WRITE	23
 #endif
-
-static long membarrier(int cmd, unsigned int flags, int cpu)
-{
-	return raw_syscall(SYS_membarrier, cmd, flags, cpu, 0, 0, 0);
-}
 
 static int populate(uint64_t addr, uint32_t len, enum access access)
 {
@@ -78,29 +73,25 @@ static void restore_signals(const uint64_t *old)
 	raw_syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, (long)old, 0, sizeof(*old), 0, 0);
 }
 
-/* Sequences that began on the CPU before have committed or will abort. */
-static int fence(int cpu)
-{
-	return (int)membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU,
-			       cpu);
-}
-
-static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, int cpu)
+static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct place at)
 {
 	uint64_t signals;
 	int ret;
 
 	block_signals(&signals);
-	guard_close(cpu);		/* scenario A: (a) */
-	ret = fence(cpu);		/* scenario A: (b) */
+	guard_close(at);		/* scenario A: (a) */
+	ret = fence(at);		/* scenario A: (b) */
 	if (!ret)
 		ret = interp_run(ops, nr_ops);
-	guard_open(cpu);		/* scenario A: (d) */
+	if (RSEQ_OP_LOADS_PASS_LOADS)
+		fence(at);		/* scenario A: (e) */
+	guard_open(at);		/* scenario A: (d) */
 	restore_signals(&signals);
 	return ret;
 }
 
-int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, int cpu, bool trusted)
+int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
+		   bool trusted)
 {
 	struct cpu_op copy[CPU_OP_VEC_LEN_MAX];
 	int ret;
@@ -114,11 +105,5 @@ int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, int cpu, bool 
 	ret = interp_check(ops, nr_ops);
 	if (!ret)
 		ret = interp_for_each_operand(ops, nr_ops, populate);
-	return ret ? ret : run_guarded(ops, nr_ops, cpu);
-}
-
-/* 0, or -errno where the fence is not to be had. */
-int membarrier_probe(void)
-{
-	return (int)membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+	return ret ? ret : run_guarded(ops, nr_ops, at);
 }

@@ -9,17 +9,21 @@
 
 /* An operation in the slow path. */
 struct slow {
-	int cpu;
+	struct place at;
+	const int64_t *tags;	/* for the next attempt */
 	int outcome;		/* of the last attempt, or the result */
 	unsigned int aborts;
-	bool waited;		/* for the CPU to be open */
+	bool waited;		/* for the place to be open */
 	bool entered;		/* RSEQ_OP_FORCE_FALLBACK has been looked at */
+	bool counted;
 	enum counter reason;
 };
 
-static struct slow slow_begin(int cpu, int outcome)
+static struct slow slow_begin(enum by by, int index, int outcome)
 {
-	return (struct slow){ .cpu = cpu, .outcome = outcome };
+	return (struct slow){
+		.at = { by, index }, .tags = guard_tags(by), .outcome = outcome,
+	};
 }
 
 static bool give_up(struct slow *s, enum counter reason)
@@ -43,20 +47,26 @@ static bool retry_aborted(struct slow *s)
 	return ++s->aborts < config.max_aborts || give_up(s, COUNT_ABORTED);
 }
 
-/* Not on the CPU, not registered, or the CPU is closed: which, and will it pass? */
+/* Not at the place, not registered, or the place is closed: which, and will it pass? */
 static bool retry_elsewhere(struct slow *s)
 {
-	int cpu = area_cpu();
+	int index = area_index(s->at.by);
 
-	if (cpu < 0)
+	if (index < 0)
 		return area_register_thread() || give_up(s, COUNT_UNREGISTERED);
-	if (cpu != s->cpu)
+	if (index != s->at.index)
 		return give_up(s, COUNT_REMOTE);
 	if (s->waited)
 		return give_up(s, COUNT_CLOSED);
 	s->waited = true;
-	guard_wait_open(cpu);
+	guard_wait_open(s->at);
 	return true;
+}
+
+static bool valid(struct place at)
+{
+	return at.by == BY_CPU ? cpus_possible(at.index) :
+		at.index >= 0 && at.index < rseq_op_nr_cpus();
 }
 
 /* Is another attempt worth while? If not, the outcome or the reason is final. */
@@ -66,7 +76,7 @@ static bool slow_retry(struct slow *s)
 		return false;
 	if (!s->entered) {
 		s->entered = true;
-		if (!cpus_possible(s->cpu))
+		if (!valid(s->at))
 			return give_up(s, COUNT_REMOTE);
 		if (config.force_fallback)
 			return !forced() || give_up(s, COUNT_FORCED);
@@ -80,75 +90,75 @@ static int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_op
 {
 	if (s->outcome >= 0)
 		return s->outcome;
-	if (!cpus_possible(s->cpu))
+	if (!valid(s->at))
 		return -EINVAL;
-	count(s->reason);
-	return backend_run()(ops, nr_ops, s->cpu, true);
+	if (!s->counted)
+		count(s->reason);
+	s->counted = true;
+	return backend_run(s->at.by)(ops, nr_ops, s->at, true);
 }
 
 /*
  * The operations as vectors
  */
 
-static uint64_t address(const void *p)
+/* Those with an address and a number have one layout. */
+static struct cpu_op number(int op, void *p, uint32_t len, intptr_t value)
 {
-	return (uintptr_t)p;
+	return (struct cpu_op){ .op = op, .len = len,
+		.u.immediate_op = { .p = (uintptr_t)p, .value = (uint64_t)value } };
 }
 
-static struct cpu_op add(intptr_t *v, intptr_t count)
+static struct cpu_op copy(int op, void *dst, const void *src, size_t len)
 {
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = sizeof(*v),
-		.u.arithmetic_op = { .p = address(v), .count = count } };
+	return (struct cpu_op){ .op = op, .len = (uint32_t)len,
+		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } };
 }
 
-static struct cpu_op compare_eq(const intptr_t *v, const intptr_t *expect)
+/*
+ * Operations that follow a pointer: what it was is compared again in the vector, and
+ * what it points to may have gone.
+ */
+
+/* A pointer that stays the same and leads nowhere is the caller's fault. */
+#define FOLLOWS_MAX	100
+
+struct follow {
+	intptr_t pointer;
+	unsigned int tries;
+};
+
+/* Read the pointer; false where it has led nowhere time and again. */
+static bool follow(struct follow *f, const intptr_t *p)
 {
-	return (struct cpu_op){ .op = CPU_COMPARE_EQ_OP, .len = sizeof(*v),
-		.u.compare_op = { .a = address(v), .b = address(expect) } };
+	intptr_t was = f->pointer;
+
+	f->pointer = *(volatile const intptr_t *)p;
+	if (f->pointer != was)
+		f->tries = 0;
+	return f->tries++ < FOLLOWS_MAX;
 }
 
-static struct cpu_op store(intptr_t *v, const intptr_t *newv)
+/* The operand behind the pointer may be freed by others. */
+static struct cpu_op expect_fault(struct cpu_op op, int operand)
 {
-	return (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = sizeof(*v),
-		.u.memcpy_op = { .dst = address(v), .src = address(newv) } };
+	if (operand)
+		op.u.memcpy_op.expect_fault_src = 1;
+	else
+		op.u.arithmetic_op.expect_fault_p = 1;
+	return op;
 }
 
-int rseq_op_slow_addv(intptr_t *v, intptr_t count, int cpu, int outcome)
+/* Compare the pointer, then what is done with what it points to. 1: start over. */
+static int follow_end(struct slow *s, const struct follow *f, intptr_t *p, struct cpu_op then)
 {
-	struct slow s = slow_begin(cpu, outcome);
+	const struct cpu_op ops[] = {
+		number(CPU_COMPARE_EQ_IMM_OP, p, sizeof(*p), f->pointer), then,
+	};
+	int ret = slow_end(s, ops, ARRAY_SIZE(ops));
 
-	while (slow_retry(&s))
-		s.outcome = rseq_op_seq_addv(v, count, cpu, guard_tags());
-	return slow_end(&s, (struct cpu_op []){ add(v, count) }, 1);
+	return ret == -EAGAIN ? 1 : ret;
 }
 
-int rseq_op_slow_cmpeqv_storev(intptr_t *v, intptr_t expect, intptr_t newv, int cpu,
-			       int outcome)
-{
-	struct slow s = slow_begin(cpu, outcome);
-
-	while (slow_retry(&s))
-		s.outcome = rseq_op_seq_cmpeqv_storev(v, expect, newv, cpu, guard_tags());
-	return slow_end(&s, (struct cpu_op []){
-			compare_eq(v, &expect), store(v, &newv) }, 2);
-}
-
-int rseq_op_slow_cmpeqv_storev_storev(intptr_t *v, intptr_t expect, intptr_t *v2,
-				      intptr_t newv2, intptr_t newv, int cpu, int outcome)
-{
-	struct slow s = slow_begin(cpu, outcome);
-
-	while (slow_retry(&s))
-		s.outcome = rseq_op_seq_cmpeqv_storev_storev(v, expect, v2, newv2, newv,
-							     cpu, guard_tags());
-	return slow_end(&s, (struct cpu_op []){
-			compare_eq(v, &expect), store(v2, &newv2), store(v, &newv) }, 3);
-}
-
-int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags)
-{
-	if (flags || !cpus_possible(cpu))
-		return -EINVAL;
-	count(COUNT_VECTOR);
-	return backend_run()(ops, nr_ops, cpu, false);
-}
+#define RSEQ_OP_TEMPLATE "slow-typed.h"
+#include <rseq_op/variants.h>

@@ -49,7 +49,12 @@
 
 #include <linux/cpu_opv.h>
 
-#include <rseq_op/ops.h>
+/* What an attempt of a sequence returns that did not end; not an interface. */
+#define RSEQ_OP_ABORTED		(-1)	/* preempted, migrated, signalled */
+#define RSEQ_OP_ELSEWHERE	(-2)	/* not on that CPU, or it is closed */
+
+#define RSEQ_OP_STR_(x)		#x
+#define RSEQ_OP_STR(x)		RSEQ_OP_STR_(x)
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,31 +62,47 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
+/*
+ * The calling thread's struct rseq, and in it the word with the concurrency ID, relative
+ * to the thread pointer; not an interface.
+ */
+extern ptrdiff_t rseq_op_offset;
+extern ptrdiff_t rseq_op_cid_offset;
+
+#if defined(__x86_64__) && !defined(__ILP32__)
+# include <rseq_op/arch/x86-64.h>
+#elif defined(__i386__)
+# include <rseq_op/arch/i386.h>
+#elif defined(__aarch64__) && !defined(__ILP32__)
+# include <rseq_op/arch/aarch64.h>
+#else
+# error "rseq_op: no sequences for this architecture"
+#endif
+
 /* CPU numbers that the library can serve: 0 to RSEQ_OP_CPU_MAX - 1. */
 #define RSEQ_OP_CPU_MAX		8192
 
 /*
- * Which CPUs are open to sequences: the tag of a CPU is its number while it is, and
- * no int at all while it is not. The library writes them, the sequences read them;
- * not an interface.
+ * Which CPUs, and which concurrency IDs, are open to sequences: the tag of a CPU is its
+ * number while it is, and no int at all while it is not. The library writes them, the
+ * sequences read them; not an interface.
  *
  * A sequence looks at the tag of the CPU that the thread runs on, as struct rseq
  * tells it: -1 and -2, for a thread that is not registered, have tags too.
  */
 #define RSEQ_OP_TAGS_BEFORE	2
 extern int64_t rseq_op_cpu_tag[RSEQ_OP_TAGS_BEFORE + RSEQ_OP_CPU_MAX];
+extern int64_t rseq_op_cid_tag[RSEQ_OP_TAGS_BEFORE + RSEQ_OP_CPU_MAX];
 
 static inline const int64_t *rseq_op_tags(void)
 {
 	return rseq_op_cpu_tag + RSEQ_OP_TAGS_BEFORE;
 }
 
-/* Where the operations go on when the sequence did not do it; not an interface. */
-int rseq_op_slow_addv(intptr_t *v, intptr_t count, int cpu, int outcome);
-int rseq_op_slow_cmpeqv_storev(intptr_t *v, intptr_t expect, intptr_t newv, int cpu,
-			       int outcome);
-int rseq_op_slow_cmpeqv_storev_storev(intptr_t *v, intptr_t expect, intptr_t *v2,
-				      intptr_t newv2, intptr_t newv, int cpu, int outcome);
+static inline const int64_t *rseq_op_cid_tags(void)
+{
+	return rseq_op_cid_tag + RSEQ_OP_TAGS_BEFORE;
+}
 
 /**
  * rseq_op_current_cpu() - the CPU that the calling thread runs on
@@ -94,7 +115,25 @@ int rseq_op_slow_cmpeqv_storev_storev(intptr_t *v, intptr_t expect, intptr_t *v2
  */
 static inline int rseq_op_current_cpu(void)
 {
-	return rseq_op_cpu_id_start();
+	return rseq_op_area_int(rseq_op_offset);
+}
+
+/**
+ * rseq_op_current_cid() - the concurrency ID that the calling thread has
+ *
+ * The threads of a process that run at the same moment have different ones, from 0 up
+ * to their number less 1: data indexed by it stays as compact as the process, in a
+ * container that may use a few of many CPUs. As with rseq_op_current_cpu(), it is a
+ * hint. A kernel before 6.3 does not have them: then it is the CPU's number.
+ *
+ * Return: 0 to rseq_op_nr_cpus() - 1; 0 in a thread that is not registered with
+ * rseq(2), as it may be until its first operation. Never fails.
+ */
+static inline int rseq_op_current_cid(void)
+{
+	int cid = rseq_op_area_int(rseq_op_cid_offset);
+
+	return cid < 0 ? 0 : cid;
 }
 
 /**
@@ -105,64 +144,21 @@ static inline int rseq_op_current_cpu(void)
  */
 int rseq_op_nr_cpus(void);
 
-/**
- * rseq_op_addv() - *v += count
- * @v:		A word of @cpu's data.
- * @count:	Added to it, wrapping around.
- * @cpu:	Whose data it is; any possible CPU.
+/*
+ * The typed operations, as typed.h has them, for words of type intptr_t and with @cpu.
+ * A suffix makes others of each:
  *
- * Return: 0, or -errno as above.
- */
-static inline int rseq_op_addv(intptr_t *v, intptr_t count, int cpu)
-{
-	int ret = rseq_op_seq_addv(v, count, cpu, rseq_op_tags());
-
-	if (__builtin_expect(ret < 0, 0))
-		return rseq_op_slow_addv(v, count, cpu, ret);
-	return ret;
-}
-
-/**
- * rseq_op_cmpeqv_storev() - if (*v == expect) *v = newv
- * @v:		A word of @cpu's data.
- * @expect:	What it must hold.
- * @newv:	What it is to hold.
- * @cpu:	Whose data it is; any possible CPU.
+ *	rseq_op_addv32()	for words of type int32_t. Those that follow pointers,
+ *				cmpnev_storeoffp_load and offset_deref_addv, have none.
+ *	rseq_op_addv_release()	with its last store as a release: who sees it, by an
+ *				acquire load, sees all that the caller did before.
+ *	rseq_op_addv_cid()	for data indexed by concurrency ID: @cpu is such an ID, see
+ *				rseq_op_current_cid().
  *
- * Return: 0, 1 if *v differs from @expect, or -errno as above.
+ * Together in this order: rseq_op_addv32_release_cid().
  */
-static inline int rseq_op_cmpeqv_storev(intptr_t *v, intptr_t expect, intptr_t newv, int cpu)
-{
-	int ret = rseq_op_seq_cmpeqv_storev(v, expect, newv, cpu, rseq_op_tags());
-
-	if (__builtin_expect(ret < 0, 0))
-		return rseq_op_slow_cmpeqv_storev(v, expect, newv, cpu, ret);
-	return ret;
-}
-
-/**
- * rseq_op_cmpeqv_storev_storev() - if (*v == expect) { *v2 = newv2; *v = newv; }
- * @v:		A word of @cpu's data.
- * @expect:	What it must hold.
- * @v2:		Another word of @cpu's data, which nobody reads before *v says so:
- *		where an attempt was aborted, *v2 may hold @newv2 although the
- *		operation ends with a result other than 0.
- * @newv2:	What *v2 is to hold.
- * @newv:	What *v is to hold.
- * @cpu:	Whose data they are; any possible CPU.
- *
- * Return: 0, 1 if *v differs from @expect, or -errno as above.
- */
-static inline int rseq_op_cmpeqv_storev_storev(intptr_t *v, intptr_t expect, intptr_t *v2,
-					       intptr_t newv2, intptr_t newv, int cpu)
-{
-	int ret = rseq_op_seq_cmpeqv_storev_storev(v, expect, v2, newv2, newv, cpu,
-						   rseq_op_tags());
-
-	if (__builtin_expect(ret < 0, 0))
-		return rseq_op_slow_cmpeqv_storev_storev(v, expect, v2, newv2, newv, cpu, ret);
-	return ret;
-}
+#define RSEQ_OP_TEMPLATE	<rseq_op/typed.h>
+#include <rseq_op/variants.h>
 
 /**
  * rseq_op() - run any vector of operations
@@ -184,6 +180,27 @@ static inline int rseq_op_cmpeqv_storev_storev(intptr_t *v, intptr_t expect, int
  *	-EAGAIN	as -EFAULT, for an operand with expect_fault
  */
 int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags);
+
+/**
+ * rseq_op_fence() - wait for the sequences of a CPU
+ * @cpu:	Any possible CPU.
+ *
+ * When it returns 0, every sequence of this process that began on @cpu before the call
+ * has committed, and the caller sees what it stored, or will abort.
+ *
+ * Return: 0, or -errno as rseq_op().
+ */
+int rseq_op_fence(int cpu);
+
+/**
+ * rseq_op_fence_all() - wait for the sequences of all CPUs
+ *
+ * As rseq_op_fence() for each CPU, at the price of one membarrier(2) where that is to be
+ * had. It also covers data indexed by concurrency ID.
+ *
+ * Return: 0, or -errno as rseq_op().
+ */
+int rseq_op_fence_all(void);
 
 /* How operations run that cannot be a sequence. */
 enum rseq_op_backend {

@@ -5,19 +5,21 @@
 #define TIMES256(x)	TIMES4(TIMES4(TIMES4(TIMES4(x))))
 
 /* Compares another word, which is 0, many times: time passes, and *v is not looked at. */
+#define RSEQ_OP_BITS	64
+
 static int attempt(intptr_t *v, intptr_t expect, intptr_t newv, int cpu, const int64_t *tags)
 {
 	static intptr_t zero;
 
 	__asm__ goto (
 		RSEQ_OP_ASM_EXIT(differs)
-		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_BEGIN_CPU
 		RSEQ_OP_ASM_CMPEQ(v, expect, differs)
 		TIMES256(RSEQ_OP_ASM_CMPEQ(zero, nothing, differs))
 		RSEQ_OP_ASM_COMMIT_STORE(v, newv)
 		RSEQ_OP_ASM_END
 		: /* no outputs */
-		: RSEQ_OP_IN_SECTION(cpu, tags),
+		: RSEQ_OP_IN_CPU(cpu, tags),
 		  RSEQ_OP_IN_MEM(v, v),
 		  RSEQ_OP_IN_WORD(expect, expect),
 		  RSEQ_OP_IN_MEM(zero, &zero),

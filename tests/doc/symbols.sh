@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# One set of names: the functions that the header documents, the symbol map, what the
+# One set of names: the functions that the headers document, the symbol map, what the
 # libraries define, and the manual page.
 . "$(dirname "$0")/../common/tap.bash"
 
 header=include/rseq_op/rseq_op.h
+typed=include/rseq_op/typed.h
 map=lib/librseq_op.map
 page=man/rseq_op.3
 
@@ -23,9 +24,17 @@ declarations()
 	comment && /not an interface/ { internal = 1 }
 	/\*\/$/ { comment = 0; next }
 	comment { next }
-	/^[a-z].*rseq_op[a-z0-9_]*(\(|\[.*;)/ {
+	/^extern .*;/ {
 		name = $0
-		sub(/[\[(].*/, "", name)
+		sub(/;.*/, "", name)
+		sub(/\[.*/, "", name)
+		sub(/.*[ *]/, "", name)
+		print internal ? "internal" : "unexplained", name
+		next
+	}
+	/^[a-z].*rseq_op[a-z0-9_]*\(/ {
+		name = $0
+		sub(/\(.*/, "", name)
 		sub(/.*[ *]/, "", name)
 		if (name == documents)
 			print "public", name
@@ -41,20 +50,33 @@ declarations()
 # Names that the header defines itself: no symbols of the library.
 inlines() { sed -n 's/^static inline .*[ *]\(rseq_op[a-z0-9_]*\)(.*/\1/p' "$header" | sort; }
 
+# Of the template: operations that it documents, and those that it defines.
+typed_documented() { sed -n 's/^ \* rseq_op_\([a-z0-9_]*\)() - .*/\1/p' "$typed" | sort; }
+typed_defined()
+{
+	sed -n 's/^static inline int RSEQ_OP_NAME(\([a-z0-9_]*\)).*/\1/p' "$typed" |
+		grep -v '^seq_' | sort
+}
+
+# Every function of a kind, in all variants, as the compiler sees them.
+expanded() { cc -E -P -Iinclude -xc "$header" | grep -oE "\brseq_op_$1[a-z0-9_]+ *\(" | tr -d ' (' | sort -u; }
+
 defined() { awk '$2 != "U" && $2 != "w" && $2 != "A" && NF == 3 { sub(/@.*/, "", $3); print $3 }' | sort; }
 
 declarations > "$dir/declarations"
 of() { awk -v kind="$1" '$1 == kind { print $2 }' "$dir/declarations" | sort; }
 
-of public > "$dir/public"
-inlines > "$dir/inline"
+typed_documented > "$dir/typed_documented"
+typed_defined > "$dir/typed_defined"
+{ of public; sed 's/^/rseq_op_/' "$dir/typed_documented"; } | sort > "$dir/public"
+{ inlines; sed 's/^/rseq_op_/' "$dir/typed_defined"; } | sort > "$dir/inline"
 comm -23 "$dir/public" "$dir/inline" > "$dir/public_symbols"
-# ops.h as a whole is no interface; its variable is the one symbol in it.
-{ of internal; sed -n 's/^extern .*[ *]\(rseq_op[a-z0-9_]*\) .*/\1/p' include/rseq_op/ops.h; } |
-	sort > "$dir/named_internal"
+of internal > "$dir/named_internal"
 comm -23 "$dir/named_internal" "$dir/inline" > "$dir/internal"
-sort "$dir/public_symbols" "$dir/internal" > "$dir/symbols"
-sed -n '/global:/,/local:/ s/^\t\(rseq_op[a-z0-9_]*\);$/\1/p' "$map" | sort > "$dir/map"
+# The map has one pattern for the slow paths.
+{ cat "$dir/public_symbols" "$dir/internal"; echo 'rseq_op_slow_*'; } | sort > "$dir/map_expected"
+sed -n '/global:/,/local:/ s/^\t\(rseq_op[a-z0-9_]*[*]*\);$/\1/p' "$map" | sort > "$dir/map"
+{ cat "$dir/public_symbols" "$dir/internal"; expanded slow_; } | sort > "$dir/symbols"
 nm -D build/librseq_op.so | defined > "$dir/shared"
 nm -g build/librseq_op.a | defined > "$dir/static"
 sed -n '/^\.Sh NAME/,/^\.Nd/ s/^\.Nm \([a-z0-9_]*\).*/\1/p' "$page" | sort > "$dir/page_name"
@@ -62,10 +84,14 @@ sed -n 's/^\.Fo //p' "$page" | sort > "$dir/page_synopsis"
 
 expect_success "the header declares functions" test -s "$dir/public"
 expect "each is documented, inline, or said to be no interface" "" "$(of unexplained)"
-expect_success "ops.h says that it is no interface" grep -qi 'not an interface' include/rseq_op/ops.h
-expect_same "header and symbol map" "$dir/symbols" "$dir/map"
-expect_same "symbol map and shared library" "$dir/map" "$dir/shared"
-expect_same "symbol map and static library" "$dir/map" "$dir/static"
+expect_same "the template defines what it documents" "$dir/typed_documented" "$dir/typed_defined"
+expect_same "header and symbol map" "$dir/map_expected" "$dir/map"
+expect_same "headers and shared library" "$dir/symbols" "$dir/shared"
+expect_same "headers and static library" "$dir/symbols" "$dir/static"
+expect "of each typed operation there are eight variants, or four of those with pointers" "" \
+	"$(expanded '' | grep -vE '^rseq_op_(seq|slow)_' |
+		sed -nE 's/^rseq_op_(.*[a-z]v|cmpnev_storeoffp_load)(32)?(_release)?(_cid)?$/\1/p' |
+		sort | uniq -c | awk '$1 != ($2 ~ /^(cmpnev_|offset_)/ ? 4 : 8)')"
 expect "the static library defines no global symbol but rseq_op*" "" \
 	"$(grep -v '^rseq_op' "$dir/static")"
 expect_same "header and NAME of the manual page" "$dir/public" "$dir/page_name"

@@ -3,13 +3,13 @@
 #define RSEQ_OP_ARCH_X86_64_H
 
 /*
- * The primitives from which ops.h writes each sequence, for x86-64.
+ * The primitives from which typed.h writes each sequence, for x86-64.
  *
  * A sequence is one asm goto statement:
  *
- *	RSEQ_OP_ASM_BEGIN	table entries, announce the sequence, compare the CPU
+ *	RSEQ_OP_ASM_BEGIN	table entries, announce the sequence, compare the index
  *	RSEQ_OP_ASM_CMPEQ	leave, if ...
- *	RSEQ_OP_ASM_STORE	a store before the last
+ *	RSEQ_OP_ASM_STORE	a store before the last; COPY, LOAD and FETCH too
  *	RSEQ_OP_ASM_COMMIT_*	the last instruction, and the only one that commits
  *	RSEQ_OP_ASM_END		where an abort lands
  *
@@ -17,13 +17,36 @@
  * a C++ function that the linker drops takes its entries along.
  *
  * Local labels: 1 is the first instruction of the critical section, 2 the one
- * after the commit, 3 its descriptor, 4 the abort handler. C labels: aborted,
- * elsewhere. Offsets in struct rseq, from <linux/rseq.h>: cpu_id_start 0,
+ * after the commit, 3 its descriptor, 4 the abort handler, 5 to 9 in COPY. C labels:
+ * aborted, elsewhere. Offsets in struct rseq, from <linux/rseq.h>: cpu_id_start 0,
  * cpu_id 4, rseq_cs 8.
+ *
+ * RSEQ_OP_BITS is the width of the words, 64 or 32. A store of this processor is a
+ * release, so that RSEQ_OP_RELEASE makes no difference here.
  */
+#define RSEQ_OP_INSN(name)	RSEQ_OP_INSN_(name, RSEQ_OP_BITS)
+#define RSEQ_OP_INSN_(name, bits) RSEQ_OP_INSN__(name, bits)
+#define RSEQ_OP_INSN__(name, bits) name RSEQ_OP_SUFFIX_##bits " "
+#define RSEQ_OP_SUFFIX_64	"q"
+#define RSEQ_OP_SUFFIX_32	"l"
+
+#define RSEQ_OP_INSN_ADD	"add"
+#define RSEQ_OP_INSN_OR		"or"
+#define RSEQ_OP_INSN_AND	"and"
+#define RSEQ_OP_INSN_XOR	"xor"
+
+/* rax, in the width of the words. */
+#define RSEQ_OP_SCRATCH		RSEQ_OP_SCRATCH_(RSEQ_OP_BITS)
+#define RSEQ_OP_SCRATCH_(bits)	RSEQ_OP_SCRATCH__(bits)
+#define RSEQ_OP_SCRATCH__(bits)	RSEQ_OP_SCRATCH_##bits
+#define RSEQ_OP_SCRATCH_64	"%%rax"
+#define RSEQ_OP_SCRATCH_32	"%%eax"
 
 /* The word before an abort handler; the kernel compares it. As glibc's RSEQ_SIG. */
 #define RSEQ_OP_SIG		0x53053053
+
+/* This processor does not let a load pass an earlier one: see guard.c, scenario A. */
+#define RSEQ_OP_LOADS_PASS_LOADS 0
 
 /*
  * The descriptor, struct rseq_cs: version 0, flags 0, start, length, abort
@@ -52,30 +75,106 @@
  * comparison asks whether this is the CPU and whether it is open; the index into
  * the tags is the kernel's, valid whatever the caller passed.
  */
-#define RSEQ_OP_ASM_BEGIN						\
+#define RSEQ_OP_ASM_ANNOUNCE						\
 	RSEQ_OP_ASM_DESCRIPTOR						\
 	RSEQ_OP_ASM_EXIT(elsewhere)					\
 	"leaq	3b(%%rip), %%rax\n\t"					\
 	"movq	%%rax, %%fs:8(%[rseq])\n\t"				\
-	"1:\n\t"							\
-	"movslq	%%fs:4(%[rseq]), %%rax\n\t"				\
-	"cmpq	%[cpu], (%[tags],%%rax,8)\n\t"				\
+	"1:\n\t"
+
+#define RSEQ_OP_ASM_CMPTAG						\
+	"cmpq	%[index], (%[tags],%%rax,8)\n\t"			\
 	"jne	%l[elsewhere]\n\t"
 
+#define RSEQ_OP_ASM_BEGIN_CPU						\
+	RSEQ_OP_ASM_ANNOUNCE						\
+	"movslq	%%fs:4(%[rseq]), %%rax\n\t"				\
+	RSEQ_OP_ASM_CMPTAG
+
+/* Where a thread is not registered, its concurrency ID says nothing. */
+#define RSEQ_OP_ASM_BEGIN_CID						\
+	RSEQ_OP_ASM_ANNOUNCE						\
+	"cmpl	$0, %%fs:4(%[rseq])\n\t"				\
+	"jl	%l[elsewhere]\n\t"					\
+	"movslq	%%fs:(%[cid]), %%rax\n\t"				\
+	RSEQ_OP_ASM_CMPTAG
+
+/* Leave unless mem is reg; if it is. */
 #define RSEQ_OP_ASM_CMPEQ(mem, reg, label)				\
-	"cmpq	%[" #reg "], %[" #mem "]\n\t"				\
+	RSEQ_OP_INSN("cmp") "%[" #reg "], %[" #mem "]\n\t"		\
 	"jne	%l[" #label "]\n\t"
 
+#define RSEQ_OP_ASM_CMPNE(mem, reg, label)				\
+	RSEQ_OP_INSN("cmp") "%[" #reg "], %[" #mem "]\n\t"		\
+	"je	%l[" #label "]\n\t"
+
 #define RSEQ_OP_ASM_STORE(mem, reg)					\
-	"movq	%[" #reg "], %[" #mem "]\n\t"
+	RSEQ_OP_INSN("mov") "%[" #reg "], %[" #mem "]\n\t"
+
+/* Store the word in mem to another place. */
+#define RSEQ_OP_ASM_FETCH(mem, to)					\
+	RSEQ_OP_INSN("mov") "%[" #mem "], " RSEQ_OP_SCRATCH "\n\t"	\
+	RSEQ_OP_INSN("mov") RSEQ_OP_SCRATCH ", %[" #to "]\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_STORE(mem, reg)				\
-	"movq	%[" #reg "], %[" #mem "]\n\t"				\
+	RSEQ_OP_ASM_STORE(mem, reg)					\
 	"2:\n\t"
 
-#define RSEQ_OP_ASM_COMMIT_ADD(mem, reg)				\
-	"addq	%[" #reg "], %[" #mem "]\n\t"				\
+/* how: ADD, OR, AND, XOR */
+#define RSEQ_OP_ASM_COMMIT_MODIFY(how, mem, reg)			\
+	RSEQ_OP_INSN(RSEQ_OP_INSN_##how) "%[" #reg "], %[" #mem "]\n\t"		\
 	"2:\n\t"
+
+/*
+ * Pointers are followed within the section: load p from mem, add an offset, and
+ * commit what p points to, or modify it.
+ */
+#define RSEQ_OP_ASM_LOAD_POINTER(mem)					\
+	"movq	%[" #mem "], %%rax\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_FOLLOWED(offset, mem)			\
+	"addq	%[" #offset "], %%rax\n\t"				\
+	"movq	(%%rax), %%rax\n\t"					\
+	"movq	%%rax, %[" #mem "]\n\t"				\
+	"2:\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_ADD_POINTED(reg)				\
+	"addq	%[" #reg "], (%%rax)\n\t"				\
+	"2:\n\t"
+
+/*
+ * Copy len bytes from src to dst, which do not overlap: by words up to a length where
+ * "rep movsb", slow to start, is as fast.
+ */
+#define RSEQ_OP_ASM_COPY(dst, src, len)					\
+	"movq	%[" #dst "], %%rdi\n\t"					\
+	"movq	%[" #src "], %%rsi\n\t"					\
+	"movq	%[" #len "], %%rcx\n\t"					\
+	"cmpq	$128, %%rcx\n\t"					\
+	"jae	8f\n\t"							\
+	"subq	$8, %%rcx\n\t"						\
+	"jb	6f\n\t"							\
+	"5:\n\t"							\
+	"movq	(%%rsi), %%rax\n\t"					\
+	"movq	%%rax, (%%rdi)\n\t"					\
+	"addq	$8, %%rsi\n\t"						\
+	"addq	$8, %%rdi\n\t"						\
+	"subq	$8, %%rcx\n\t"						\
+	"jae	5b\n\t"							\
+	"6:\n\t"							\
+	"addq	$8, %%rcx\n\t"						\
+	"jz	9f\n\t"							\
+	"7:\n\t"							\
+	"movb	(%%rsi), %%al\n\t"					\
+	"movb	%%al, (%%rdi)\n\t"					\
+	"incq	%%rsi\n\t"						\
+	"incq	%%rdi\n\t"						\
+	"decq	%%rcx\n\t"						\
+	"jnz	7b\n\t"							\
+	"jmp	9f\n\t"							\
+	"8:\n\t"							\
+	"rep movsb\n\t"							\
+	"9:\n\t"
 
 /* The signature is the operand of an undefined instruction. */
 #define RSEQ_OP_ASM_END							\
@@ -86,12 +185,16 @@
 	"jmp	%l[aborted]\n\t"					\
 	".popsection\n\t"
 
-/* Operands: what every sequence has, a word in memory, a word. */
-#define RSEQ_OP_IN_SECTION(cpu_, tags_)	\
-	[rseq] "r" (rseq_op_offset), [cpu] "r" ((int64_t)(cpu_)), [tags] "r" (tags_)
+/* Operands: what every sequence has; a word in memory; a word; a word used in a move. */
+#define RSEQ_OP_IN_CPU(cpu, tags_)					\
+	[rseq] "r" (rseq_op_offset), [index] "er" ((int64_t)(cpu)), [tags] "r" (tags_)
+#define RSEQ_OP_IN_CID(cid_, tags_)					\
+	RSEQ_OP_IN_CPU(cid_, tags_), [cid] "r" (rseq_op_cid_offset)
 #define RSEQ_OP_IN_MEM(name, p)		[name] "m" (*(p))
 #define RSEQ_OP_IN_WORD(name, value)	[name] "er" (value)
+#define RSEQ_OP_IN_ANY(name, value)	[name] "erm" (value)
 #define RSEQ_OP_CLOBBERS		"memory", "cc", "rax"
+#define RSEQ_OP_CLOBBERS_COPY		RSEQ_OP_CLOBBERS, "rcx", "rsi", "rdi"
 
 static inline char *rseq_op_thread_pointer(void)
 {
@@ -101,13 +204,13 @@ static inline char *rseq_op_thread_pointer(void)
 	return tp;
 }
 
-/* rseq->cpu_id_start, which is a valid index always. */
-static inline int rseq_op_cpu_id_start(void)
+/* A word of struct rseq. */
+static inline int rseq_op_area_int(ptrdiff_t offset)
 {
-	int cpu;
+	int value;
 
-	__asm__ volatile ("movl %%fs:0(%1), %0" : "=r" (cpu) : "r" (rseq_op_offset));
-	return cpu;
+	__asm__ volatile ("movl %%fs:(%1), %0" : "=r" (value) : "r" (offset));
+	return value;
 }
 
 /* In a loop that waits for another thread. */

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RSEQ_OP_ARCH_AARCH64_H
+#define RSEQ_OP_ARCH_AARCH64_H
+
+/*
+ * The primitives from which typed.h writes each sequence, for aarch64. What each is for
+ * stands in x86-64.h. Registers x9 to x11 are scratch, x12 and x13 in COPY too.
+ */
+
+/* The operand of a break instruction that nobody else uses; as glibc's RSEQ_SIG. */
+#define RSEQ_OP_SIG		0xd428bc00
+
+/* See guard.c, scenario A. */
+#define RSEQ_OP_LOADS_PASS_LOADS 1
+
+/* A register in the width of the words: an operand, a scratch register. */
+#define RSEQ_OP_R(name)		"%" RSEQ_OP_WIDTH "[" #name "]"
+#define RSEQ_OP_SCRATCH(nr)	RSEQ_OP_WIDTH #nr
+#define RSEQ_OP_WIDTH		RSEQ_OP_WIDTH_(RSEQ_OP_BITS)
+#define RSEQ_OP_WIDTH_(bits)	RSEQ_OP_WIDTH__(bits)
+#define RSEQ_OP_WIDTH__(bits)	RSEQ_OP_WIDTH_##bits
+#define RSEQ_OP_WIDTH_64	"x"
+#define RSEQ_OP_WIDTH_32	"w"
+
+/* The last store. */
+#define RSEQ_OP_INSN_STORE	RSEQ_OP_INSN_STORE_(RSEQ_OP_RELEASE)
+#define RSEQ_OP_INSN_STORE_(release) RSEQ_OP_INSN_STORE__(release)
+#define RSEQ_OP_INSN_STORE__(release) RSEQ_OP_INSN_STORE_##release
+#define RSEQ_OP_INSN_STORE_0	"str	"
+#define RSEQ_OP_INSN_STORE_1	"stlr	"
+
+#define RSEQ_OP_INSN_ADD	"add	"
+#define RSEQ_OP_INSN_OR		"orr	"
+#define RSEQ_OP_INSN_AND	"and	"
+#define RSEQ_OP_INSN_XOR	"eor	"
+
+#define RSEQ_OP_ASM_DESCRIPTOR						\
+	".pushsection __rseq_cs, \"aw?\"\n\t"				\
+	".balign 32\n\t"						\
+	"3:\n\t"							\
+	".long 0, 0\n\t"						\
+	".quad 1f, 2f - 1f, 4f\n\t"					\
+	".popsection\n\t"						\
+	".pushsection __rseq_cs_ptr_array, \"aw?\"\n\t"			\
+	".quad 3b\n\t"							\
+	".popsection\n\t"
+
+#define RSEQ_OP_ASM_EXIT(label)						\
+	".pushsection __rseq_exit_point_array, \"aw?\"\n\t"		\
+	".quad 1f, %l[" #label "]\n\t"					\
+	".popsection\n\t"
+
+/* x10: the calling thread's struct rseq. */
+#define RSEQ_OP_ASM_ANNOUNCE						\
+	RSEQ_OP_ASM_DESCRIPTOR						\
+	RSEQ_OP_ASM_EXIT(elsewhere)					\
+	"mrs	x11, tpidr_el0\n\t"					\
+	"add	x10, x11, %x[rseq]\n\t"					\
+	"adrp	x9, 3b\n\t"						\
+	"add	x9, x9, :lo12:3b\n\t"					\
+	"str	x9, [x10, #8]\n\t"					\
+	"1:\n\t"
+
+#define RSEQ_OP_ASM_CMPTAG						\
+	"ldr	x9, [%x[tags], x9, lsl #3]\n\t"				\
+	"cmp	x9, %x[index]\n\t"					\
+	"b.ne	%l[elsewhere]\n\t"
+
+#define RSEQ_OP_ASM_BEGIN_CPU						\
+	RSEQ_OP_ASM_ANNOUNCE						\
+	"ldrsw	x9, [x10, #4]\n\t"					\
+	RSEQ_OP_ASM_CMPTAG
+
+#define RSEQ_OP_ASM_BEGIN_CID						\
+	RSEQ_OP_ASM_ANNOUNCE						\
+	"ldr	w9, [x10, #4]\n\t"					\
+	"tbnz	w9, #31, %l[elsewhere]\n\t"				\
+	"ldrsw	x9, [x11, %x[cid]]\n\t"					\
+	RSEQ_OP_ASM_CMPTAG
+
+#define RSEQ_OP_ASM_LOAD(mem)						\
+	"ldr	" RSEQ_OP_SCRATCH(9) ", %[" #mem "]\n\t"
+
+#define RSEQ_OP_ASM_CMPEQ(mem, reg, label)				\
+	RSEQ_OP_ASM_LOAD(mem)						\
+	"cmp	" RSEQ_OP_SCRATCH(9) ", " RSEQ_OP_R(reg) "\n\t"		\
+	"b.ne	%l[" #label "]\n\t"
+
+#define RSEQ_OP_ASM_CMPNE(mem, reg, label)				\
+	RSEQ_OP_ASM_LOAD(mem)						\
+	"cmp	" RSEQ_OP_SCRATCH(9) ", " RSEQ_OP_R(reg) "\n\t"		\
+	"b.eq	%l[" #label "]\n\t"
+
+#define RSEQ_OP_ASM_STORE(mem, reg)					\
+	"str	" RSEQ_OP_R(reg) ", %[" #mem "]\n\t"
+
+#define RSEQ_OP_ASM_FETCH(mem, to)					\
+	RSEQ_OP_ASM_LOAD(mem)						\
+	"str	" RSEQ_OP_SCRATCH(9) ", %[" #to "]\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_STORE(mem, reg)				\
+	RSEQ_OP_INSN_STORE RSEQ_OP_R(reg) ", %[" #mem "]\n\t"		\
+	"2:\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_MODIFY(how, mem, reg)			\
+	RSEQ_OP_ASM_LOAD(mem)						\
+	RSEQ_OP_INSN_##how RSEQ_OP_SCRATCH(9) ", " RSEQ_OP_SCRATCH(9) ", " \
+		RSEQ_OP_R(reg) "\n\t"					\
+	RSEQ_OP_INSN_STORE RSEQ_OP_SCRATCH(9) ", %[" #mem "]\n\t"	\
+	"2:\n\t"
+
+#define RSEQ_OP_ASM_LOAD_POINTER(mem)	RSEQ_OP_ASM_LOAD(mem)
+
+#define RSEQ_OP_ASM_COMMIT_FOLLOWED(offset, mem)			\
+	"ldr	x9, [x9, %x[" #offset "]]\n\t"				\
+	RSEQ_OP_INSN_STORE "x9, %[" #mem "]\n\t"			\
+	"2:\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_ADD_POINTED(reg)				\
+	"ldr	x11, [x9]\n\t"						\
+	"add	x11, x11, %x[" #reg "]\n\t"				\
+	RSEQ_OP_INSN_STORE "x11, [x9]\n\t"				\
+	"2:\n\t"
+
+#define RSEQ_OP_ASM_COPY(dst, src, len)					\
+	"mov	x9, %x[" #dst "]\n\t"					\
+	"mov	x10, %x[" #src "]\n\t"					\
+	"subs	x11, %x[" #len "], #16\n\t"				\
+	"b.lo	6f\n\t"							\
+	"5:\n\t"							\
+	"ldp	x12, x13, [x10], #16\n\t"				\
+	"stp	x12, x13, [x9], #16\n\t"				\
+	"subs	x11, x11, #16\n\t"					\
+	"b.hs	5b\n\t"							\
+	"6:\n\t"							\
+	"adds	x11, x11, #16\n\t"					\
+	"b.eq	8f\n\t"							\
+	"7:\n\t"							\
+	"ldrb	w12, [x10], #1\n\t"					\
+	"strb	w12, [x9], #1\n\t"					\
+	"subs	x11, x11, #1\n\t"					\
+	"b.ne	7b\n\t"							\
+	"8:\n\t"
+
+#define RSEQ_OP_ASM_END							\
+	".pushsection __rseq_failure, \"ax?\"\n\t"			\
+	".balign 4\n\t"							\
+	".long	" RSEQ_OP_STR(RSEQ_OP_SIG) "\n\t"			\
+	"4:\n\t"							\
+	"b	%l[aborted]\n\t"					\
+	".popsection\n\t"
+
+#define RSEQ_OP_IN_CPU(cpu, tags_)					\
+	[rseq] "r" (rseq_op_offset), [index] "r" ((int64_t)(cpu)), [tags] "r" (tags_)
+#define RSEQ_OP_IN_CID(cid_, tags_)					\
+	RSEQ_OP_IN_CPU(cid_, tags_), [cid] "r" (rseq_op_cid_offset)
+#define RSEQ_OP_IN_MEM(name, p)		[name] "Q" (*(p))
+#define RSEQ_OP_IN_WORD(name, value)	[name] "r" (value)
+#define RSEQ_OP_IN_ANY(name, value)	[name] "r" (value)
+#define RSEQ_OP_CLOBBERS		"memory", "cc", "x9", "x10", "x11"
+#define RSEQ_OP_CLOBBERS_COPY		RSEQ_OP_CLOBBERS, "x12", "x13"
+
+static inline char *rseq_op_thread_pointer(void)
+{
+	char *tp;
+
+	__asm__ ("mrs %0, tpidr_el0" : "=r" (tp));
+	return tp;
+}
+
+/* A word of struct rseq. */
+static inline int rseq_op_area_int(ptrdiff_t offset)
+{
+	return *(volatile int *)(rseq_op_thread_pointer() + offset);
+}
+
+/* In a loop that waits for another thread. */
+static inline void rseq_op_cpu_relax(void)
+{
+	__asm__ volatile ("yield" : : : "memory");
+}
+
+#endif /* RSEQ_OP_ARCH_AARCH64_H */

@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The typed operations: a template, for variants.h. Each is a sequence, written once
+ * from the primitives of arch/, and what the caller calls.
+ *
+ * The sequences, rseq_op_seq_*, are not an interface: callers use what stands below
+ * them, and the library retries with them. Each makes one attempt for that index, if
+ * tags[index] says that it is open, and returns 0 where it committed, the 1-based index
+ * of the comparison that stopped it, RSEQ_OP_ABORTED or RSEQ_OP_ELSEWHERE.
+ */
+#if RSEQ_OP_BY_CID
+# define RSEQ_OP_ASM_BEGIN	RSEQ_OP_ASM_BEGIN_CID
+# define RSEQ_OP_IN_SECTION	RSEQ_OP_IN_CID
+# define RSEQ_OP_TAGS		rseq_op_cid_tags()
+#else
+# define RSEQ_OP_ASM_BEGIN	RSEQ_OP_ASM_BEGIN_CPU
+# define RSEQ_OP_IN_SECTION	RSEQ_OP_IN_CPU
+# define RSEQ_OP_TAGS		rseq_op_tags()
+#endif
+
+static inline int RSEQ_OP_NAME(seq_storev)(RSEQ_OP_T *v, RSEQ_OP_T newv, int cpu,
+					   const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_COMMIT_STORE(v, newv)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(newv, newv)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+}
+
+static inline int RSEQ_OP_NAME(seq_xchgv)(RSEQ_OP_T *v, RSEQ_OP_T newv, RSEQ_OP_T *old,
+					  int cpu, const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_FETCH(v, old)
+		RSEQ_OP_ASM_COMMIT_STORE(v, newv)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(newv, newv),
+		  RSEQ_OP_IN_MEM(old, old)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+}
+
+static inline int RSEQ_OP_NAME(seq_addv)(RSEQ_OP_T *v, RSEQ_OP_T count, int cpu,
+					 const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_COMMIT_MODIFY(ADD, v, count)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(count, count)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+}
+
+static inline int RSEQ_OP_NAME(seq_orv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu,
+					const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_COMMIT_MODIFY(OR, v, mask)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(mask, mask)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+}
+
+static inline int RSEQ_OP_NAME(seq_andv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu,
+					 const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_COMMIT_MODIFY(AND, v, mask)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(mask, mask)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+}
+
+static inline int RSEQ_OP_NAME(seq_xorv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu,
+					 const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_COMMIT_MODIFY(XOR, v, mask)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(mask, mask)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+}
+
+static inline int RSEQ_OP_NAME(seq_fetch_addv)(RSEQ_OP_T *v, RSEQ_OP_T count,
+					       RSEQ_OP_T *old, int cpu, const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_FETCH(v, old)
+		RSEQ_OP_ASM_COMMIT_MODIFY(ADD, v, count)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(count, count),
+		  RSEQ_OP_IN_MEM(old, old)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+}
+
+static inline int RSEQ_OP_NAME(seq_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
+						  RSEQ_OP_T newv, int cpu,
+						  const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_EXIT(differs)
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_CMPEQ(v, expect, differs)
+		RSEQ_OP_ASM_COMMIT_STORE(v, newv)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(expect, expect),
+		  RSEQ_OP_IN_WORD(newv, newv)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere, differs);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+differs:
+	return 1;
+}
+
+static inline int RSEQ_OP_NAME(seq_cmpeqv_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
+							 RSEQ_OP_T *v2, RSEQ_OP_T expect2,
+							 RSEQ_OP_T newv, int cpu,
+							 const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_EXIT(differs)
+		RSEQ_OP_ASM_EXIT(differs2)
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_CMPEQ(v, expect, differs)
+		RSEQ_OP_ASM_CMPEQ(v2, expect2, differs2)
+		RSEQ_OP_ASM_COMMIT_STORE(v, newv)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(expect, expect),
+		  RSEQ_OP_IN_MEM(v2, v2),
+		  RSEQ_OP_IN_WORD(expect2, expect2),
+		  RSEQ_OP_IN_WORD(newv, newv)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere, differs, differs2);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+differs:
+	return 1;
+differs2:
+	return 2;
+}
+
+static inline int RSEQ_OP_NAME(seq_cmpeqv_storev_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
+							 RSEQ_OP_T *v2, RSEQ_OP_T newv2,
+							 RSEQ_OP_T newv, int cpu,
+							 const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_EXIT(differs)
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_CMPEQ(v, expect, differs)
+		RSEQ_OP_ASM_STORE(v2, newv2)
+		RSEQ_OP_ASM_COMMIT_STORE(v, newv)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(expect, expect),
+		  RSEQ_OP_IN_MEM(v2, v2),
+		  RSEQ_OP_IN_WORD(newv2, newv2),
+		  RSEQ_OP_IN_WORD(newv, newv)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere, differs);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+differs:
+	return 1;
+}
+
+static inline int RSEQ_OP_NAME(seq_cmpeqv_memcpy_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
+							 void *dst, const void *src,
+							 size_t len, RSEQ_OP_T newv,
+							 int cpu, const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_EXIT(differs)
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_CMPEQ(v, expect, differs)
+		RSEQ_OP_ASM_COPY(dst, src, len)
+		RSEQ_OP_ASM_COMMIT_STORE(v, newv)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(expect, expect),
+		  RSEQ_OP_IN_ANY(dst, dst),
+		  RSEQ_OP_IN_ANY(src, src),
+		  RSEQ_OP_IN_ANY(len, len),
+		  RSEQ_OP_IN_WORD(newv, newv)
+		: RSEQ_OP_CLOBBERS_COPY
+		: aborted, elsewhere, differs);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+differs:
+	return 1;
+}
+
+#if RSEQ_OP_POINTERS
+static inline int RSEQ_OP_NAME(seq_cmpnev_storeoffp_load)(RSEQ_OP_T *v, RSEQ_OP_T expectnot,
+							  intptr_t voffp, RSEQ_OP_T *load,
+							  int cpu, const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_EXIT(equal)
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_CMPNE(v, expectnot, equal)
+		RSEQ_OP_ASM_FETCH(v, load)
+		RSEQ_OP_ASM_LOAD_POINTER(v)
+		RSEQ_OP_ASM_COMMIT_FOLLOWED(voffp, v)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(v, v),
+		  RSEQ_OP_IN_WORD(expectnot, expectnot),
+		  RSEQ_OP_IN_WORD(voffp, voffp),
+		  RSEQ_OP_IN_MEM(load, load)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere, equal);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+equal:
+	return 1;
+}
+
+static inline int RSEQ_OP_NAME(seq_offset_deref_addv)(RSEQ_OP_T *ptr, intptr_t off,
+						      RSEQ_OP_T inc, int cpu,
+						      const int64_t *tags)
+{
+	__asm__ goto (
+		RSEQ_OP_ASM_BEGIN
+		RSEQ_OP_ASM_LOAD_POINTER(ptr_off)
+		RSEQ_OP_ASM_COMMIT_ADD_POINTED(inc)
+		RSEQ_OP_ASM_END
+		: /* no outputs */
+		: RSEQ_OP_IN_SECTION(cpu, tags),
+		  RSEQ_OP_IN_MEM(ptr_off, (RSEQ_OP_T *)((char *)ptr + off)),
+		  RSEQ_OP_IN_WORD(inc, inc)
+		: RSEQ_OP_CLOBBERS
+		: aborted, elsewhere);
+	return 0;
+aborted:
+	return RSEQ_OP_ABORTED;
+elsewhere:
+	return RSEQ_OP_ELSEWHERE;
+}
+#endif
+
+/* Where the operations go on when the sequence did not do it; not an interface. */
+int RSEQ_OP_NAME(slow_storev)(RSEQ_OP_T *v, RSEQ_OP_T newv, int cpu, int outcome);
+int RSEQ_OP_NAME(slow_xchgv)(RSEQ_OP_T *v, RSEQ_OP_T newv, RSEQ_OP_T *old, int cpu,
+			     int outcome);
+int RSEQ_OP_NAME(slow_addv)(RSEQ_OP_T *v, RSEQ_OP_T count, int cpu, int outcome);
+int RSEQ_OP_NAME(slow_orv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu, int outcome);
+int RSEQ_OP_NAME(slow_andv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu, int outcome);
+int RSEQ_OP_NAME(slow_xorv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu, int outcome);
+int RSEQ_OP_NAME(slow_fetch_addv)(RSEQ_OP_T *v, RSEQ_OP_T count, RSEQ_OP_T *old, int cpu,
+				  int outcome);
+int RSEQ_OP_NAME(slow_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect, RSEQ_OP_T newv,
+				     int cpu, int outcome);
+int RSEQ_OP_NAME(slow_cmpeqv_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect, RSEQ_OP_T *v2,
+					    RSEQ_OP_T expect2, RSEQ_OP_T newv, int cpu,
+					    int outcome);
+int RSEQ_OP_NAME(slow_cmpeqv_storev_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect, RSEQ_OP_T *v2,
+					    RSEQ_OP_T newv2, RSEQ_OP_T newv, int cpu,
+					    int outcome);
+int RSEQ_OP_NAME(slow_cmpeqv_memcpy_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect, void *dst,
+					    const void *src, size_t len, RSEQ_OP_T newv,
+					    int cpu, int outcome);
+#if RSEQ_OP_POINTERS
+int RSEQ_OP_NAME(slow_cmpnev_storeoffp_load)(RSEQ_OP_T *v, RSEQ_OP_T expectnot,
+					     intptr_t voffp, RSEQ_OP_T *load, int cpu,
+					     int outcome);
+int RSEQ_OP_NAME(slow_offset_deref_addv)(RSEQ_OP_T *ptr, intptr_t off, RSEQ_OP_T inc,
+					 int cpu, int outcome);
+#endif
+
+/**
+ * rseq_op_storev() - *v = newv
+ * @v:		A word of @cpu's data.
+ * @newv:	What it is to hold.
+ * @cpu:	Whose data it is; any possible CPU.
+ *
+ * Return: 0, or -errno.
+ */
+static inline int RSEQ_OP_NAME(storev)(RSEQ_OP_T *v, RSEQ_OP_T newv, int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_storev)(v, newv, cpu, RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_storev)(v, newv, cpu, ret);
+	return ret;
+}
+
+/**
+ * rseq_op_xchgv() - *old = *v, *v = newv
+ * @v:		A word of @cpu's data.
+ * @newv:	What it is to hold.
+ * @old:	A word of the caller's own; may be changed too where the result is not 0.
+ * @cpu:	Whose data @v is; any possible CPU.
+ *
+ * Return: 0, or -errno.
+ */
+static inline int RSEQ_OP_NAME(xchgv)(RSEQ_OP_T *v, RSEQ_OP_T newv, RSEQ_OP_T *old, int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_xchgv)(v, newv, old, cpu, RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_xchgv)(v, newv, old, cpu, ret);
+	return ret;
+}
+
+/**
+ * rseq_op_addv() - *v += count
+ * @v:		A word of @cpu's data.
+ * @count:	Added to it, wrapping around.
+ * @cpu:	Whose data it is; any possible CPU.
+ *
+ * Return: 0, or -errno.
+ */
+static inline int RSEQ_OP_NAME(addv)(RSEQ_OP_T *v, RSEQ_OP_T count, int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_addv)(v, count, cpu, RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_addv)(v, count, cpu, ret);
+	return ret;
+}
+
+/**
+ * rseq_op_orv() - *v |= mask
+ * @v:		A word of @cpu's data.
+ * @mask:	The bits.
+ * @cpu:	Whose data it is; any possible CPU.
+ *
+ * Return: 0, or -errno.
+ */
+static inline int RSEQ_OP_NAME(orv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_orv)(v, mask, cpu, RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_orv)(v, mask, cpu, ret);
+	return ret;
+}
+
+/**
+ * rseq_op_andv() - *v &= mask
+ * @v:		A word of @cpu's data.
+ * @mask:	The bits.
+ * @cpu:	Whose data it is; any possible CPU.
+ *
+ * Return: 0, or -errno.
+ */
+static inline int RSEQ_OP_NAME(andv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_andv)(v, mask, cpu, RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_andv)(v, mask, cpu, ret);
+	return ret;
+}
+
+/**
+ * rseq_op_xorv() - *v ^= mask
+ * @v:		A word of @cpu's data.
+ * @mask:	The bits.
+ * @cpu:	Whose data it is; any possible CPU.
+ *
+ * Return: 0, or -errno.
+ */
+static inline int RSEQ_OP_NAME(xorv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_xorv)(v, mask, cpu, RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_xorv)(v, mask, cpu, ret);
+	return ret;
+}
+
+/**
+ * rseq_op_fetch_addv() - *old = *v, *v += count
+ * @v:		A word of @cpu's data.
+ * @count:	Added to it, wrapping around.
+ * @old:	A word of the caller's own; may be changed too where the result is not 0.
+ * @cpu:	Whose data @v is; any possible CPU.
+ *
+ * Return: 0, or -errno.
+ */
+static inline int RSEQ_OP_NAME(fetch_addv)(RSEQ_OP_T *v, RSEQ_OP_T count, RSEQ_OP_T *old,
+					   int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_fetch_addv)(v, count, old, cpu, RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_fetch_addv)(v, count, old, cpu, ret);
+	return ret;
+}
+
+/**
+ * rseq_op_cmpeqv_storev() - if (*v == expect) *v = newv
+ * @v:		A word of @cpu's data.
+ * @expect:	What it must hold.
+ * @newv:	What it is to hold.
+ * @cpu:	Whose data it is; any possible CPU.
+ *
+ * Return: 0, 1 if *v differs from @expect, or -errno.
+ */
+static inline int RSEQ_OP_NAME(cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
+					      RSEQ_OP_T newv, int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_cmpeqv_storev)(v, expect, newv, cpu, RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_cmpeqv_storev)(v, expect, newv, cpu, ret);
+	return ret;
+}
+
+/**
+ * rseq_op_cmpeqv_cmpeqv_storev() - if (*v == expect && *v2 == expect2) *v = newv
+ * @v:		A word of @cpu's data.
+ * @expect:	What it must hold.
+ * @v2:		Another word of @cpu's data, or one that nobody changes meanwhile.
+ * @expect2:	What *v2 must hold.
+ * @newv:	What *v is to hold.
+ * @cpu:	Whose data they are; any possible CPU.
+ *
+ * Return: 0, 1 if *v differs from @expect, 2 if only *v2 differs from @expect2, or
+ * -errno.
+ */
+static inline int RSEQ_OP_NAME(cmpeqv_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
+						     RSEQ_OP_T *v2, RSEQ_OP_T expect2,
+						     RSEQ_OP_T newv, int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_cmpeqv_cmpeqv_storev)(v, expect, v2, expect2, newv, cpu,
+							 RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_cmpeqv_cmpeqv_storev)(v, expect, v2, expect2, newv,
+							       cpu, ret);
+	return ret;
+}
+
+/**
+ * rseq_op_cmpeqv_storev_storev() - if (*v == expect) { *v2 = newv2; *v = newv; }
+ * @v:		A word of @cpu's data.
+ * @expect:	What it must hold.
+ * @v2:		Another word of @cpu's data, which nobody reads before *v says so:
+ *		where an attempt was aborted, *v2 may hold @newv2 although the
+ *		operation ends with a result other than 0.
+ * @newv2:	What *v2 is to hold.
+ * @newv:	What *v is to hold.
+ * @cpu:	Whose data they are; any possible CPU.
+ *
+ * Return: 0, 1 if *v differs from @expect, or -errno.
+ */
+static inline int RSEQ_OP_NAME(cmpeqv_storev_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
+						     RSEQ_OP_T *v2, RSEQ_OP_T newv2,
+						     RSEQ_OP_T newv, int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_cmpeqv_storev_storev)(v, expect, v2, newv2, newv, cpu,
+							 RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_cmpeqv_storev_storev)(v, expect, v2, newv2, newv,
+							       cpu, ret);
+	return ret;
+}
+
+/**
+ * rseq_op_cmpeqv_memcpy_storev() - if (*v == expect) { copy; *v = newv; }
+ * @v:		A word of @cpu's data.
+ * @expect:	What it must hold.
+ * @dst:	Where to copy; as v2 of rseq_op_cmpeqv_storev_storev().
+ * @src:	Where from. The two do not overlap.
+ * @len:	How many bytes: 0 to 4096.
+ * @newv:	What *v is to hold.
+ * @cpu:	Whose data they are; any possible CPU.
+ *
+ * Return: 0, 1 if *v differs from @expect, or -errno; -EINVAL is also said of @len
+ * and of areas that overlap, but not by a sequence.
+ */
+static inline int RSEQ_OP_NAME(cmpeqv_memcpy_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
+						     void *dst, const void *src, size_t len,
+						     RSEQ_OP_T newv, int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_cmpeqv_memcpy_storev)(v, expect, dst, src, len, newv,
+							 cpu, RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_cmpeqv_memcpy_storev)(v, expect, dst, src, len,
+							       newv, cpu, ret);
+	return ret;
+}
+
+#if RSEQ_OP_POINTERS
+/**
+ * rseq_op_cmpnev_storeoffp_load() - take the first node of a list
+ * @v:		A word of @cpu's data: the address of the first node.
+ * @expectnot:	What it holds when there is none.
+ * @voffp:	Offset, in a node, of the word with the address of the next one.
+ * @load:	A word of the caller's own; may be changed too where the result is not 0.
+ * @cpu:	Whose data @v is; any possible CPU.
+ *
+ * if (*v != expectnot) { *load = *v; *v = *(intptr_t *)(*v + voffp); }
+ *
+ * A node may be unmapped by whoever took it: where this operation then looks at it all
+ * the same, it is a SIGSEGV in the sequence. Nodes that are reused are no danger.
+ *
+ * Return: 0, 1 if *v is @expectnot, or -errno.
+ */
+static inline int RSEQ_OP_NAME(cmpnev_storeoffp_load)(RSEQ_OP_T *v, RSEQ_OP_T expectnot,
+						      intptr_t voffp, RSEQ_OP_T *load,
+						      int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_cmpnev_storeoffp_load)(v, expectnot, voffp, load, cpu,
+							  RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_cmpnev_storeoffp_load)(v, expectnot, voffp, load,
+								cpu, ret);
+	return ret;
+}
+
+/**
+ * rseq_op_offset_deref_addv() - add to the word that a word points to
+ * @ptr:	Data of @cpu.
+ * @off:	Offset from @ptr, in bytes, of a word that holds an address.
+ * @inc:	Added to the word at that address, wrapping around.
+ * @cpu:	Whose data all three are; any possible CPU.
+ *
+ * **(intptr_t **)((char *)ptr + off) += inc
+ *
+ * Return: 0, or -errno.
+ */
+static inline int RSEQ_OP_NAME(offset_deref_addv)(RSEQ_OP_T *ptr, intptr_t off,
+						  RSEQ_OP_T inc, int cpu)
+{
+	int ret = RSEQ_OP_NAME(seq_offset_deref_addv)(ptr, off, inc, cpu, RSEQ_OP_TAGS);
+
+	if (__builtin_expect(ret < 0, 0))
+		return RSEQ_OP_NAME(slow_offset_deref_addv)(ptr, off, inc, cpu, ret);
+	return ret;
+}
+#endif
+
+#undef RSEQ_OP_ASM_BEGIN
+#undef RSEQ_OP_IN_SECTION
+#undef RSEQ_OP_TAGS

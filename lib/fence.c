@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Fences: when one returns, the sequences of this process that began before it, on the
+ * CPU in question or on all, have committed or will abort; and what they committed is
+ * seen.
+ *
+ * membarrier(2) interrupts each CPU that runs a thread of the process, and makes that
+ * thread abort; one that does not run was preempted, and aborts when it runs again. With
+ * cpu_opv(2) a vector without operations does the same for one CPU.
+ */
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+
+#include "internal.h"
+
+static long membarrier(int cmd, unsigned int flags, int cpu)
+{
+	return raw_syscall(SYS_membarrier, cmd, flags, cpu, 0, 0, 0);
+}
+
+/* Repeating it does no harm, so threads may get here at once. */
+int fence_register(void)
+{
+	static _Atomic int registered = 1;	/* 1: not tried */
+	int ret = atomic_load_explicit(&registered, memory_order_relaxed);
+
+	if (ret > 0) {
+		ret = (int)membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+		atomic_store_explicit(&registered, ret, memory_order_relaxed);
+	}
+	return ret;
+}
+
+static int fence_by_membarrier(struct place at)
+{
+	if (at.by == BY_CID)
+		return (int)membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+	return (int)membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU,
+			       at.index);
+}
+
+/* Where a thread with a concurrency ID runs is not known: fence everywhere. */
+static int fence_by_kernel(struct place at)
+{
+	int cpu, ret = 0;
+
+	if (at.by == BY_CPU)
+		return kernel_run(NULL, 0, at, true);
+	for (cpu = 0; cpu < rseq_op_nr_cpus() && !ret; cpu++) {
+		if (cpus_possible(cpu))
+			ret = kernel_run(NULL, 0, (struct place){ BY_CPU, cpu }, true);
+	}
+	return ret;
+}
+
+int fence(struct place at)
+{
+	if (!fence_register())
+		return fence_by_membarrier(at);
+	return fence_by_kernel(at);
+}
+
+int rseq_op_fence(int cpu)
+{
+	if (!cpus_possible(cpu))
+		return -EINVAL;
+	return backend_run(BY_CPU)(NULL, 0, (struct place){ BY_CPU, cpu }, true);
+}
+
+int rseq_op_fence_all(void)
+{
+	return fence((struct place){ BY_CID, 0 });
+}
