@@ -5,21 +5,9 @@
  */
 #include <errno.h>
 
-#include "internal.h"
+#include "slow.h"
 
-/* An operation in the slow path. */
-struct slow {
-	struct place at;
-	const int64_t *tags;	/* for the next attempt */
-	int outcome;		/* of the last attempt, or the result */
-	unsigned int aborts;
-	bool waited;		/* for the place to be open */
-	bool entered;		/* RSEQ_OP_FORCE_FALLBACK has been looked at */
-	bool counted;
-	enum counter reason;
-};
-
-static struct slow slow_begin(enum by by, int index, int outcome)
+struct slow slow_begin(enum by by, int index, int outcome)
 {
 	return (struct slow){
 		.at = { by, index }, .tags = guard_tags(by), .outcome = outcome,
@@ -69,8 +57,7 @@ static bool valid(struct place at)
 		at.index >= 0 && at.index < rseq_op_nr_cpus();
 }
 
-/* Is another attempt worth while? If not, the outcome or the reason is final. */
-static bool slow_retry(struct slow *s)
+bool slow_retry(struct slow *s)
 {
 	if (s->outcome >= 0)
 		return false;
@@ -86,7 +73,7 @@ static bool slow_retry(struct slow *s)
 	return retry_elsewhere(s);
 }
 
-static int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops)
+int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops)
 {
 	if (s->outcome >= 0)
 		return s->outcome;

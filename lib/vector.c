@@ -4,12 +4,32 @@
  */
 #include <errno.h>
 
-#include "internal.h"
+#include "program.h"
+#include "slow.h"
+
+/* Where every operation takes the backend, even a bad vector or operand is an error. */
+static bool sequences(void)
+{
+	return config.force_fallback != 1;
+}
 
 int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags)
 {
-	if (flags || !cpus_possible(cpu))
+	struct program p;
+	struct slow s;
+
+	if (flags & ~RSEQ_OP_TRY || !cpus_possible(cpu))
 		return -EINVAL;
-	count(COUNT_VECTOR);
-	return backend_run(BY_CPU)(ops, nr_ops, (struct place){ BY_CPU, cpu }, false);
+	if (!sequences() || !program_make(&p, ops, nr_ops)) {
+		if (flags & RSEQ_OP_TRY)
+			return -EAGAIN;
+		count(COUNT_VECTOR);
+		return backend_run(BY_CPU)(ops, nr_ops, (struct place){ BY_CPU, cpu }, false);
+	}
+	s = slow_begin(BY_CPU, cpu, program_attempt(&p, cpu, rseq_op_tags()));
+	while (slow_retry(&s))
+		s.outcome = program_attempt(&p, cpu, s.tags);
+	if (s.outcome < 0 && flags & RSEQ_OP_TRY)
+		return -EAGAIN;
+	return slow_end(&s, ops, nr_ops);
 }

@@ -160,6 +160,9 @@ int rseq_op_nr_cpus(void);
 #define RSEQ_OP_TEMPLATE	<rseq_op/typed.h>
 #include <rseq_op/variants.h>
 
+/* rseq_op(): fail with -EAGAIN rather than take the backend. */
+#define RSEQ_OP_TRY		(1U << 16)
+
 /**
  * rseq_op() - run any vector of operations
  * @ops:	The vector, as cpu_opv(2) describes it. Its operands are data of
@@ -168,16 +171,22 @@ int rseq_op_nr_cpus(void);
  *		is a fence: sequences of this process that began on @cpu before
  *		the call have committed or will abort.
  * @cpu:	Any possible CPU.
- * @flags:	0.
+ * @flags:	0 or RSEQ_OP_TRY.
+ *
+ * A vector that compares words and then makes its only store, of a word, is a sequence,
+ * if the words are aligned, all of the width of a pointer or all of 4 bytes, and none has
+ * expect_fault. Any other takes the backend.
  *
  * It is all or nothing: on a result < 0 no byte has changed. What stands before a
  * comparison that does not hold takes effect, so comparisons go first.
  *
- * Return: 0, i + 1 where comparison i did not hold, or -errno: as above (-EFAULT
- * is also said of @ops; on the membarrier backend, an operand that another thread
- * unmaps in the course of the call may be a SIGSEGV instead), and
+ * Return: 0, i + 1 where comparison i did not hold, or -errno: as above (-EFAULT is
+ * also said of @ops, but not by a sequence; on the membarrier backend, an operand that
+ * another thread unmaps in the course of the call may be a SIGSEGV instead), and
  *	-EINVAL	what cpu_opv(2) calls invalid; @flags
- *	-EAGAIN	as -EFAULT, for an operand with expect_fault
+ *	-EAGAIN	as -EFAULT, for an operand with expect_fault; with RSEQ_OP_TRY, the
+ *		vector is no sequence, or cannot be one here and now: use the data of
+ *		the current CPU instead
  */
 int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags);
 

@@ -530,8 +530,8 @@ static int supervise(struct command *c)
 }
 
 /*
- * Addresses are the same in every run, and "emulation" is what rseq_op() does. Both
- * are fixed when a program starts.
+ * Addresses are the same in every run, rseq_op() takes the backend always, and "emulation"
+ * is the one that it takes. All are fixed when a program starts.
  */
 static void prepare_process(int argc, char **argv)
 {
@@ -543,6 +543,7 @@ static void prepare_process(int argc, char **argv)
 	for (i = 1; i < argc; i++)
 		library |= !strcmp(argv[i], "library") || !strcmp(argv[i], "--executor=library");
 	setenv("FUZZ_PREPARED", "1", 1);
+	setenv("RSEQ_OP_FORCE_FALLBACK", "1", 1);
 	if (!library)
 		setenv("RSEQ_OP_BACKEND", "membarrier", 1);
 	personality(ADDR_NO_RANDOMIZE);

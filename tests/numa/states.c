@@ -211,7 +211,7 @@ static void test_state(void **state)
 		process = s->enter(target);
 	entered = true;
 	map_words(s->shared);
-	check_vectors(cpu_opv, target);
+	check_vectors(cpu_opv, target, 0);
 	check_promise(s, process);
 }
 

@@ -54,7 +54,7 @@ static void test_vectors_this_cpu(void **state)
 	(void)state;
 	need_kernel();
 	pin_to(allowed_cpu(0));
-	check_vectors(cpu_opv, allowed_cpu(0));
+	check_vectors(cpu_opv, allowed_cpu(0), 0);
 	unpin();
 }
 
@@ -65,7 +65,7 @@ static void test_vectors_other_cpu(void **state)
 	if (other_cpu(allowed_cpu(0)) < 0)
 		skip_because("only one CPU");
 	pin_to(allowed_cpu(0));
-	check_vectors(cpu_opv, other_cpu(allowed_cpu(0)));
+	check_vectors(cpu_opv, other_cpu(allowed_cpu(0)), 0);
 	unpin();
 }
 
@@ -93,7 +93,7 @@ static void test_vectors_busy_cpu(void **state)
 	pin_to(allowed_cpu(0));
 	start_workers(w, 2, spin, NULL, other_of_first);
 	sleep_ms(50);
-	check_vectors(cpu_opv, other_cpu(allowed_cpu(0)));
+	check_vectors(cpu_opv, other_cpu(allowed_cpu(0)), 0);
 	stop_workers();
 	finish_workers(w, 2);
 	unpin();

@@ -67,12 +67,13 @@ static void test_other_cpu_counts_remote(void **state)
 
 static void test_vector_counts_vector(void **state)
 {
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
+	const struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
+		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } }, adds[] = { add, add };
 	struct rseq_op_stats before = stats_now(), after;
 
 	(void)state;
-	assert_int_equal(rseq_op(&add, 1, allowed_cpu(0), 0), 0);
+	/* Two stores are no sequence. */
+	assert_int_equal(rseq_op(adds, 2, allowed_cpu(0), 0), 0);
 	after = stats_now();
 	assert_int_equal(after.vector - before.vector, 1);
 	assert_int_equal(fallbacks(&after) - fallbacks(&before), 1);
@@ -154,16 +155,16 @@ static bool forbid(unsigned int nr)
 /* A fence that is refused, by a filter installed late, is an error, and no race. */
 static int child_fence_refused(void)
 {
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
+	const struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
+		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } }, adds[] = { add, add };
 	int cpu = allowed_cpu(0);
 
 	pin_to(cpu);
-	if (rseq_op(&add, 1, cpu, 0) || word != 1 || !forbid(SYS_membarrier))
+	if (rseq_op(adds, 2, cpu, 0) || word != 2 || !forbid(SYS_membarrier))
 		return 1;
-	if (rseq_op(&add, 1, cpu, 0) != -EPERM || word != 1)
+	if (rseq_op(adds, 2, cpu, 0) != -EPERM || word != 2)
 		return 2;
-	return rseq_op_addv(&word, 1, cpu) || word != 2;	/* and the CPU is open */
+	return rseq_op_addv(&word, 1, cpu) || word != 3;	/* and the CPU is open */
 }
 
 static int run_child(const char *name)

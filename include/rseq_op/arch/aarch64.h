@@ -142,6 +142,36 @@
 	"b.ne	7b\n\t"							\
 	"8:\n\t"
 
+/* A 32-bit word is the lower half of a register, and of a number in memory. */
+#define RSEQ_OP_ASM_COMPARE_STEPS(steps, end, at, label)		\
+	"mov	x10, %x[" #steps "]\n\t"				\
+	"5:\n\t"							\
+	"str	x10, [%x[" #at "]]\n\t"					\
+	"cmp	x10, %x[" #end "]\n\t"					\
+	"b.eq	6f\n\t"							\
+	"ldp	x11, x12, [x10]\n\t"					\
+	"ldr	" RSEQ_OP_SCRATCH(9) ", [x11]\n\t"			\
+	"ldr	" RSEQ_OP_SCRATCH(13) ", [x12]\n\t"			\
+	"cmp	" RSEQ_OP_SCRATCH(9) ", " RSEQ_OP_SCRATCH(13) "\n\t"	\
+	"cset	x9, eq\n\t"						\
+	"ldr	x11, [x10, #16]\n\t"					\
+	"cmp	x9, x11\n\t"						\
+	"b.ne	%l[" #label "]\n\t"					\
+	"add	x10, x10, #24\n\t"					\
+	"b	5b\n\t"							\
+	"6:\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_LAST(last)					\
+	"ldp	x9, x10, [%x[" #last "]]\n\t"				\
+	"ldr	" RSEQ_OP_SCRATCH(9) ", [x9]\n\t"			\
+	"and	x9, x9, x10\n\t"					\
+	"ldp	x10, x11, [%x[" #last "], #16]\n\t"			\
+	"eor	x9, x9, x10\n\t"					\
+	"add	x9, x9, x11\n\t"					\
+	"ldr	x10, [%x[" #last "], #32]\n\t"				\
+	RSEQ_OP_INSN_STORE RSEQ_OP_SCRATCH(9) ", [x10]\n\t"		\
+	"2:\n\t"
+
 #define RSEQ_OP_ASM_END							\
 	".pushsection __rseq_failure, \"ax?\"\n\t"			\
 	".balign 4\n\t"							\

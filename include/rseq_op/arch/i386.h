@@ -138,6 +138,37 @@
 	"andl	$3, %%ecx\n\t"						\
 	"rep movsb\n\t"
 
+#define RSEQ_OP_ASM_COMPARE_STEPS(steps, end, at, label)		\
+	"movl	%[" #steps "], %%ecx\n\t"				\
+	"movl	%[" #at "], %%edi\n\t"					\
+	"movl	%[" #end "], %%edx\n\t"					\
+	"5:\n\t"							\
+	"movl	%%ecx, (%%edi)\n\t"					\
+	"cmpl	%%edx, %%ecx\n\t"					\
+	"je	6f\n\t"							\
+	"movl	(%%ecx), %%esi\n\t"					\
+	"movl	(%%esi), %%eax\n\t"					\
+	"movl	4(%%ecx), %%esi\n\t"					\
+	"cmpl	%%eax, (%%esi)\n\t"					\
+	"sete	%%al\n\t"						\
+	"movzbl	%%al, %%eax\n\t"					\
+	"cmpl	%%eax, 8(%%ecx)\n\t"					\
+	"jne	%l[" #label "]\n\t"					\
+	"addl	$12, %%ecx\n\t"						\
+	"jmp	5b\n\t"							\
+	"6:\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_LAST(last)					\
+	"movl	%[" #last "], %%ecx\n\t"				\
+	"movl	(%%ecx), %%esi\n\t"					\
+	"movl	(%%esi), %%eax\n\t"					\
+	"andl	4(%%ecx), %%eax\n\t"					\
+	"xorl	8(%%ecx), %%eax\n\t"					\
+	"addl	12(%%ecx), %%eax\n\t"					\
+	"movl	16(%%ecx), %%esi\n\t"					\
+	"movl	%%eax, (%%esi)\n\t"					\
+	"2:\n\t"
+
 #define RSEQ_OP_ASM_END							\
 	".pushsection __rseq_failure, \"ax?\"\n\t"			\
 	".byte	0x0f, 0xb9, 0x3d\n\t"					\

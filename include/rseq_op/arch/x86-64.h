@@ -176,6 +176,40 @@
 	"rep movsb\n\t"							\
 	"9:\n\t"
 
+/*
+ * The steps of a vector, and its last operation: struct program in the library. Stores
+ * to *at, which is the caller's own, how far it got.
+ */
+#define RSEQ_OP_ASM_COMPARE_STEPS(steps, end, at, label)		\
+	"movq	%[" #steps "], %%rcx\n\t"				\
+	"movq	%[" #at "], %%rdi\n\t"					\
+	"5:\n\t"							\
+	"movq	%%rcx, (%%rdi)\n\t"					\
+	"cmpq	%[" #end "], %%rcx\n\t"					\
+	"je	6f\n\t"							\
+	"movq	(%%rcx), %%rsi\n\t"					\
+	RSEQ_OP_INSN("mov") "(%%rsi), " RSEQ_OP_SCRATCH "\n\t"		\
+	"movq	8(%%rcx), %%rsi\n\t"					\
+	RSEQ_OP_INSN("cmp") RSEQ_OP_SCRATCH ", (%%rsi)\n\t"		\
+	"sete	%%al\n\t"						\
+	"movzbl	%%al, %%eax\n\t"					\
+	"cmpq	%%rax, 16(%%rcx)\n\t"					\
+	"jne	%l[" #label "]\n\t"					\
+	"addq	$24, %%rcx\n\t"						\
+	"jmp	5b\n\t"							\
+	"6:\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_LAST(last)					\
+	"movq	%[" #last "], %%rcx\n\t"				\
+	"movq	(%%rcx), %%rsi\n\t"					\
+	RSEQ_OP_INSN("mov") "(%%rsi), " RSEQ_OP_SCRATCH "\n\t"		\
+	RSEQ_OP_INSN("and") "8(%%rcx), " RSEQ_OP_SCRATCH "\n\t"		\
+	RSEQ_OP_INSN("xor") "16(%%rcx), " RSEQ_OP_SCRATCH "\n\t"	\
+	RSEQ_OP_INSN("add") "24(%%rcx), " RSEQ_OP_SCRATCH "\n\t"	\
+	"movq	32(%%rcx), %%rsi\n\t"					\
+	RSEQ_OP_INSN("mov") RSEQ_OP_SCRATCH ", (%%rsi)\n\t"		\
+	"2:\n\t"
+
 /* The signature is the operand of an undefined instruction. */
 #define RSEQ_OP_ASM_END							\
 	".pushsection __rseq_failure, \"ax?\"\n\t"			\

@@ -69,7 +69,10 @@ static int watch_operand(uint64_t addr, uint32_t len, enum access access)
 
 static int answer(const struct call *call, uint64_t at, enum executor executor)
 {
-	if (executor != EXECUTOR_KERNEL || at || call->nr_ops || call->cpu)
+	/* As every vector takes the backend, none can be tried. */
+	if (executor != EXECUTOR_KERNEL)
+		return call->flags == RSEQ_OP_TRY && cpu_possible(call->cpu) ? -EAGAIN : -EINVAL;
+	if (at || call->nr_ops || call->cpu)
 		return -EINVAL;
 	switch (call->flags) {
 	case CPU_OP_NR_FLAG:

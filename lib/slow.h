@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SLOW_H
+#define SLOW_H
+
+#include "internal.h"
+
+/* An operation in the slow path. */
+struct slow {
+	struct place at;
+	const int64_t *tags;	/* for the next attempt */
+	int outcome;		/* of the last attempt, or the result */
+	unsigned int aborts;
+	bool waited;		/* for the place to be open */
+	bool entered;		/* RSEQ_OP_FORCE_FALLBACK has been looked at */
+	bool counted;
+	enum counter reason;
+};
+
+/* After an attempt with the tags that callers see. */
+struct slow slow_begin(enum by by, int index, int outcome);
+
+/* Is another attempt worth while? If not, the outcome or the reason is final. */
+bool slow_retry(struct slow *s);
+
+/* The outcome, if it is a result, or that of the backend. */
+int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops);
+
+#endif /* SLOW_H */
