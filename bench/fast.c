@@ -26,12 +26,21 @@
 #define SAMPLE_NS	200000	/* of one loop in one round */
 
 #define TARGET_HAND	1.05	/* addv: times the hand-written, at most */
+#define TARGET_COPY	10.0	/* 4096 bytes, one by one: times as a sequence, at least */
 #define TARGET_LOCKED	5.0	/* sched_getcpu + lock xadd: times addv, at least */
+
+#define COPIED		4096
 
 struct data {
 	_Alignas(128) intptr_t v;
 	intptr_t v2;
+	int32_t v32;
+	intptr_t list;
+	intptr_t node;		/* the only one: holds the address of the next, 0 */
+	intptr_t to_v;
 };
+
+static char copy_src[COPIED], copy_dst[COPIED];
 
 static struct data data[RSEQ_OP_CPU_MAX];
 static int other_cpu;
@@ -158,21 +167,67 @@ LOOPS(addv_same, SAME_CPU, {
 	rseq_op_addv(&d->v, 1, cpu);
 })
 
-LOOPS(cmpeqv_storev, , {
-	int cpu = rseq_op_current_cpu();
-	struct data *d = &data[cpu];
-	intptr_t v = *(volatile intptr_t *)&d->v;
-
-	rseq_op_cmpeqv_storev(&d->v, v, v + 1, cpu);
+#define OP_LOOPS(name, ...)							\
+LOOPS(name, , {									\
+	int cpu = rseq_op_current_cpu();					\
+	struct data *d = &data[cpu];						\
+										\
+	__VA_ARGS__								\
 })
 
-LOOPS(cmpeqv_storev_storev, , {
-	int cpu = rseq_op_current_cpu();
-	struct data *d = &data[cpu];
-	intptr_t v = *(volatile intptr_t *)&d->v;
+static intptr_t old;
 
-	rseq_op_cmpeqv_storev_storev(&d->v, v, &d->v2, v, v + 1, cpu);
+OP_LOOPS(storev, rseq_op_storev(&d->v, 1, cpu);)
+OP_LOOPS(xchgv, rseq_op_xchgv(&d->v, 1, &old, cpu);)
+OP_LOOPS(orv, rseq_op_orv(&d->v, 1, cpu);)
+OP_LOOPS(fetch_addv, rseq_op_fetch_addv(&d->v, 1, &old, cpu);)
+OP_LOOPS(addv32, rseq_op_addv32(&d->v32, 1, cpu);)
+OP_LOOPS(addv_release, rseq_op_addv_release(&d->v, 1, cpu);)
+OP_LOOPS(addv_cid, rseq_op_addv_cid(&d->v, 1, rseq_op_current_cid());)
+OP_LOOPS(cmpeqv_storev,
+	 intptr_t v = *(volatile intptr_t *)&d->v;
+	 rseq_op_cmpeqv_storev(&d->v, v, v + 1, cpu);)
+OP_LOOPS(cmpeqv_cmpeqv_storev,
+	 intptr_t v = *(volatile intptr_t *)&d->v;
+	 rseq_op_cmpeqv_cmpeqv_storev(&d->v, v, &d->v2, 0, v + 1, cpu);)
+OP_LOOPS(cmpeqv_storev_storev,
+	 intptr_t v = *(volatile intptr_t *)&d->v;
+	 rseq_op_cmpeqv_storev_storev(&d->v, v, &d->v2, 0, v + 1, cpu);)
+OP_LOOPS(pop_push,
+	 rseq_op_cmpnev_storeoffp_load(&d->list, 0, 0, &old, cpu);
+	 rseq_op_cmpeqv_storev(&d->list, 0, (intptr_t)&d->node, cpu);)
+OP_LOOPS(offset_deref, rseq_op_offset_deref_addv(&d->list, offsetof(struct data, to_v) - offsetof(struct data, list), 1, cpu);)
+OP_LOOPS(copy_64,
+	 rseq_op_cmpeqv_memcpy_storev(&d->v2, 0, copy_dst, copy_src, 64, 0, cpu);)
+OP_LOOPS(copy_4096,
+	 rseq_op_cmpeqv_memcpy_storev(&d->v2, 0, copy_dst, copy_src, COPIED, 0, cpu);)
+
+/* What a sequence does that copies byte by byte, less the sequence. */
+LOOPS(bytes_4096, , {
+	const char *src = copy_src;
+	char *dst = copy_dst;
+	long n = COPIED;
+
+	__asm__ volatile (
+		"1:\n\t"
+		"movb	(%0), %%al\n\t"
+		"movb	%%al, (%1)\n\t"
+		"incq	%0\n\t"
+		"incq	%1\n\t"
+		"decq	%2\n\t"
+		"jnz	1b\n\t"
+		: "+r" (src), "+r" (dst), "+r" (n) : : "rax", "memory", "cc");
 })
+
+OP_LOOPS(vector,
+	 const struct cpu_op op = { .op = CPU_ADD_OP, .len = sizeof(d->v),
+		 .u.arithmetic_op = { .p = (uintptr_t)&d->v, .count = 1 } };
+	 rseq_op(&op, 1, cpu, 0);)
+OP_LOOPS(vector_two_stores,
+	 const struct cpu_op op = { .op = CPU_ADD_OP, .len = sizeof(d->v),
+		 .u.arithmetic_op = { .p = (uintptr_t)&d->v, .count = 1 } };
+	 const struct cpu_op ops[] = { op, op };
+	 rseq_op(ops, 2, cpu, 0);)
 
 LOOPS(locked, , {
 	locked_add(&data[0].v);
@@ -187,29 +242,46 @@ LOOPS(remote, , {
 })
 
 enum {
-	PLAIN, HAND, ADDV, HAND_SAME, ADDV_SAME, CMPEQV_STOREV, CMPEQV_STOREV_STOREV, LOCKED,
-	GETCPU_LOCKED, REMOTE, NR_CONTENDERS
+	PLAIN, HAND, ADDV, HAND_SAME, ADDV_SAME, COPY_4096, BYTES_4096, LOCKED, GETCPU_LOCKED,
+	REMOTE, OTHERS
 };
 
 static const struct contender {
 	const char *name;
 	const loop_fn *loops;
-} contenders[NR_CONTENDERS] = {
+} contenders[] = {
 	[PLAIN]			= { "add, no protection", plain_loops },
 	[HAND]			= { "rseq add by hand, no tag", hand_loops },
 	[ADDV]			= { "rseq_op_addv", addv_loops },
 	[HAND_SAME]		= { "rseq add by hand, CPU asked once", hand_same_loops },
 	[ADDV_SAME]		= { "rseq_op_addv, CPU asked once", addv_same_loops },
-	[CMPEQV_STOREV]		= { "rseq_op_cmpeqv_storev", cmpeqv_storev_loops },
-	[CMPEQV_STOREV_STOREV]	= { "rseq_op_cmpeqv_storev_storev", cmpeqv_storev_storev_loops },
+	[COPY_4096]		= { "cmpeqv_memcpy_storev, 4096 bytes", copy_4096_loops },
+	[BYTES_4096]		= { "4096 bytes, one by one", bytes_4096_loops },
 	[LOCKED]		= { "lock xadd, own line", locked_loops },
 	[GETCPU_LOCKED]		= { "sched_getcpu + lock xadd", getcpu_locked_loops },
 	[REMOTE]		= { "rseq_op_addv, other CPU", remote_loops },
+	[OTHERS]		= { "storev", storev_loops },
+	{ "xchgv", xchgv_loops },
+	{ "orv", orv_loops },
+	{ "fetch_addv", fetch_addv_loops },
+	{ "addv32", addv32_loops },
+	{ "addv_release", addv_release_loops },
+	{ "addv_cid", addv_cid_loops },
+	{ "cmpeqv_storev", cmpeqv_storev_loops },
+	{ "cmpeqv_cmpeqv_storev", cmpeqv_cmpeqv_storev_loops },
+	{ "cmpeqv_storev_storev", cmpeqv_storev_storev_loops },
+	{ "list: pop and push", pop_push_loops },
+	{ "offset_deref_addv", offset_deref_loops },
+	{ "cmpeqv_memcpy_storev, 64 bytes", copy_64_loops },
+	{ "rseq_op: add", vector_loops },
+	{ "rseq_op: two stores, by backend", vector_two_stores_loops },
 };
 
+#define NR_CONTENDERS	((int)(sizeof(contenders) / sizeof(contenders[0])))
+
 /* ns per operation; equal indices are of one round and one alignment. */
-static double samples[NR_CONTENDERS][NR_SHIFTS * ROUNDS_MAX];
-static long loop_length[NR_CONTENDERS];
+static double samples[sizeof(contenders) / sizeof(contenders[0])][NR_SHIFTS * ROUNDS_MAX];
+static long loop_length[sizeof(contenders) / sizeof(contenders[0])];
 static int nr_samples;
 
 static double now_ns(void)
@@ -287,6 +359,17 @@ static double least(const double *a)
 	for (i = 1; i < nr_samples; i++)
 		best = a[i] < best ? a[i] : best;
 	return best;
+}
+
+/* Each CPU's list and pointer. */
+static void set_up(void)
+{
+	int cpu;
+
+	for (cpu = 0; cpu < RSEQ_OP_CPU_MAX; cpu++) {
+		data[cpu].list = (intptr_t)&data[cpu].node;
+		data[cpu].to_v = (intptr_t)&data[cpu].v;
+	}
 }
 
 /* Pin to the current CPU; where allowed, remember another. */
@@ -396,6 +479,8 @@ static void print_target(const char *what, double each, double once, double targ
 
 static void print_targets(void)
 {
+	double copy;
+
 	printf("\n");
 	print_target("rseq_op_addv, times the rseq add by hand",
 		     median(samples[ADDV], samples[HAND]),
@@ -403,6 +488,10 @@ static void print_targets(void)
 	print_target("sched_getcpu + lock xadd, times rseq_op_addv",
 		     median(samples[GETCPU_LOCKED], samples[ADDV]),
 		     median(samples[GETCPU_LOCKED], samples[ADDV_SAME]), TARGET_LOCKED, false);
+	copy = median(samples[BYTES_4096], samples[COPY_4096]);
+	printf("4096 bytes one by one, times cmpeqv_memcpy_storev (target: at least %.2f)\n"
+	       "                        %6.3f, %s\n", TARGET_COPY, copy,
+	       verdict(copy >= TARGET_COPY));
 }
 
 static void usage(FILE *f)
@@ -446,6 +535,7 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	set_up();
 	choose_cpus();
 	if (forced)
 		return print_forced(rounds);
