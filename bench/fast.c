@@ -196,7 +196,7 @@ OP_LOOPS(cmpeqv_storev_storev,
 OP_LOOPS(pop_push,
 	 rseq_op_cmpnev_storeoffp_load(&d->list, 0, 0, &old, cpu);
 	 rseq_op_cmpeqv_storev(&d->list, 0, (intptr_t)&d->node, cpu);)
-OP_LOOPS(offset_deref, rseq_op_offset_deref_addv(&d->list, offsetof(struct data, to_v) - offsetof(struct data, list), 1, cpu);)
+OP_LOOPS(offset_deref, rseq_op_offset_deref_addv(&d->to_v, 0, 1, cpu);)
 OP_LOOPS(copy_64,
 	 rseq_op_cmpeqv_memcpy_storev(&d->v2, 0, copy_dst, copy_src, 64, 0, cpu);)
 OP_LOOPS(copy_4096,
