@@ -21,7 +21,7 @@ mandir	?= $(prefix)/share/man
 need_cflags = -std=gnu11 -D_GNU_SOURCE -Iinclude -Wall -Wextra -Wstrict-prototypes \
 	       -Wmissing-prototypes -Werror -MMD -MP -MF $@.d
 lib_cflags := -Ilib -fvisibility=hidden
-test_cflags = -Itests/common -I$(dir $<) -pthread
+test_cflags = -Itests/common -I$(dir $<) -Iinclude/rseq_op/librseq -pthread
 lib_ldflags := -Wl,-soname,librseq_op.so.$(SOVERSION) -Wl,-z,defs -Wl,-z,nodelete \
 	       -Wl,--version-script,lib/librseq_op.map
 

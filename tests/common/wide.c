@@ -6,6 +6,7 @@
 
 /* Compares another word, which is 0, many times: time passes, and *v is not looked at. */
 #define RSEQ_OP_BITS	64
+#define RSEQ_OP_RELEASE	0
 
 static int attempt(intptr_t *v, intptr_t expect, intptr_t newv, int cpu, const int64_t *tags)
 {
