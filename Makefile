@@ -47,7 +47,7 @@ fuzz_common += $(B)/lib/interp.o
 benches	:= $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
 examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 
-.PHONY: all lib tests clean help deps check check-fuzz check-scale check-mutants demo bench install uninstall
+.PHONY: all lib tests clean help deps check check-fuzz check-scale check-aarch64 check-mutants demo bench install uninstall
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -59,7 +59,7 @@ lib: $(static) $(shared) $(B)/librseq_op.so ## Build librseq_op, static and shar
 tests: $(tests) ## Build the test programs
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## Install the Debian packages needed, or say which are missing
 	$(Q)tools/deps
@@ -76,6 +76,9 @@ check-fuzz: deps ## A million random vectors, kernel against interpreter, in a V
 check-scale: deps ## The NUMA stress on 64 virtual CPUs in 8 nodes
 	$(Q)$(MAKE) lib tests
 	$(Q)tests/check scale
+
+check-aarch64: ## Cross-build for aarch64, and test there in a VM
+	$(Q)tests/check aarch64
 
 check-mutants: lib tests ## Plant faults one at a time; each must be caught by a test
 	$(Q)tests/mutants/run
@@ -140,6 +143,7 @@ D = $(DESTDIR)
 
 install: lib ## Install library, headers and man pages (DESTDIR= prefix= libdir=)
 	install -d "$(D)$(libdir)/pkgconfig" "$(D)$(includedir)/rseq_op/arch" \
+		"$(D)$(includedir)/rseq_op/librseq/rseq" \
 		"$(D)$(includedir)/linux" "$(D)$(mandir)/man2" "$(D)$(mandir)/man3"
 	install -m 644 $(static) "$(D)$(libdir)"
 	install -m 755 $(shared) "$(D)$(libdir)"
@@ -147,6 +151,7 @@ install: lib ## Install library, headers and man pages (DESTDIR= prefix= libdir=
 	ln -sf librseq_op.so.$(SOVERSION) "$(D)$(libdir)/librseq_op.so"
 	install -m 644 include/rseq_op/*.h "$(D)$(includedir)/rseq_op"
 	install -m 644 include/rseq_op/arch/*.h "$(D)$(includedir)/rseq_op/arch"
+	install -m 644 include/rseq_op/librseq/rseq/rseq.h "$(D)$(includedir)/rseq_op/librseq/rseq"
 	install -m 644 include/linux/cpu_opv.h "$(D)$(includedir)/linux"
 	install -m 644 man/*.2 "$(D)$(mandir)/man2"
 	install -m 644 man/*.3 "$(D)$(mandir)/man3"

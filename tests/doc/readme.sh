@@ -53,7 +53,7 @@ done < <(sed -n '/^| folder /,/^$/ { /^| [`]/p }' README.md | cut -d'|' -f2 | gr
 expect "the folders and files that it names are there" "" "$missing"
 
 missing=
-for target in $(grep -o '`make [a-z-]*' README.md | cut -d' ' -f2 | sort -u); do
+for target in $(grep -o '`make [a-z0-9-]*' README.md | cut -d' ' -f2 | sort -u); do
 	grep -q "^$target:" Makefile mk/*.mk || missing+=" $target"
 done
 expect "the targets of make that it names are there" "" "$missing"
