@@ -103,16 +103,18 @@ $(B)/lib/%.lo: lib/%.c Makefile
 	$(call say,CC,$@) $(CC) $(CFLAGS) $(need_cflags) $(lib_cflags) -fPIC -c -o $@ $<
 
 # One object, so that the constructor is always linked in, and what is internal to
-# the library is no name in the program.
-$(B)/lib/librseq_op.o: $(patsubst %.c,$(B)/%.o,$(lib_src)) Makefile
+# the library is no name in the program. What needs another library is apart.
+apart := $(B)/lib/pool.o
+
+$(B)/lib/librseq_op.o: $(filter-out $(apart),$(patsubst %.c,$(B)/%.o,$(lib_src))) Makefile
 	$(call say,LD,$@) $(LD) -r -o $@ $(filter %.o,$^) && $(OBJCOPY) --localize-hidden $@
 
-$(static): $(B)/lib/librseq_op.o
+$(static): $(B)/lib/librseq_op.o $(apart)
 	$(Q)rm -f $@
 	$(call say,AR,$@) $(AR) rcs $@ $^
 
 $(shared): $(patsubst %.c,$(B)/%.lo,$(lib_src)) lib/librseq_op.map Makefile
-	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -shared $(lib_ldflags) -o $@ $(filter %.lo,$^) -pthread
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -shared $(lib_ldflags) -o $@ $(filter %.lo,$^) -pthread -lnuma
 
 $(B)/librseq_op.so: $(shared)
 	$(Q)ln -sf $(notdir $(shared)) $(B)/librseq_op.so.$(SOVERSION)

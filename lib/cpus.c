@@ -78,6 +78,11 @@ bool cpus_possible(int cpu)
 	return cpu >= 0 && cpu < RSEQ_OP_CPU_MAX && possible[cpu];
 }
 
+int rseq_op_cpu_possible(int cpu)
+{
+	return cpus_possible(cpu);
+}
+
 int rseq_op_nr_cpus(void)
 {
 	return nr_cpus;

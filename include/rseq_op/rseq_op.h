@@ -144,6 +144,14 @@ static inline int rseq_op_current_cid(void)
  */
 int rseq_op_nr_cpus(void);
 
+/**
+ * rseq_op_cpu_possible() - is there, or may there be, such a CPU?
+ * @cpu:	Any number.
+ *
+ * Return: 1 or 0; it does not change while the system is up.
+ */
+int rseq_op_cpu_possible(int cpu);
+
 /*
  * The typed operations, as typed.h has them, for words of type intptr_t and with @cpu.
  * A suffix makes others of each:

@@ -75,6 +75,11 @@ run_rseq_op()
 	done
 }
 
+run_rseq_op_pool()
+{
+	expect "$1: the sum is right" "100000, status 0" "$("$2" 2>&1), status $?"
+}
+
 for page in man/*.[0-9]; do
 	[ -e "$page" ] || { fail "there are manual pages"; break; }
 	name=${page##*/}
@@ -95,7 +100,7 @@ for page in man/*.[0-9]; do
 		fi
 		expect_success "$name, $cc: example builds" "$cc" "${warnings[@]}" -O2 \
 			-Iinclude -o "$dir/example" "$dir/example.c" \
-			build/librseq_op.a -pthread &&
+			build/librseq_op.a -pthread -lnuma &&
 			"$run" "$name, $cc" "$dir/example"
 	done
 done

@@ -5,10 +5,10 @@
 # libraries define, and the manual page.
 . "$(dirname "$0")/../common/tap.bash"
 
-header=include/rseq_op/rseq_op.h
+headers=(include/rseq_op/rseq_op.h include/rseq_op/pool.h)
 typed=include/rseq_op/typed.h
 map=lib/librseq_op.map
-page=man/rseq_op.3
+pages=(man/rseq_op.3 man/rseq_op_pool.3)
 
 # Declarations of the header: "public|internal|inline NAME". Public is what has a
 # comment "name() - ..." before it; internal, what follows a comment that says "not
@@ -44,11 +44,11 @@ declarations()
 			print "inline", name
 		else
 			print "unexplained", name
-	}' "$header"
+	}' "${headers[@]}"
 }
 
 # Names that the header defines itself: no symbols of the library.
-inlines() { sed -n 's/^static inline .*[ *]\(rseq_op[a-z0-9_]*\)(.*/\1/p' "$header" | sort; }
+inlines() { sed -n 's/^static inline .*[ *]\(rseq_op[a-z0-9_]*\)(.*/\1/p' "${headers[@]}" | sort; }
 
 # Of the template: operations that it documents, and those that it defines.
 typed_documented() { sed -n 's/^ \* rseq_op_\([a-z0-9_]*\)() - .*/\1/p' "$typed" | sort; }
@@ -59,7 +59,7 @@ typed_defined()
 }
 
 # Every function of a kind, in all variants, as the compiler sees them.
-expanded() { cc -E -P -Iinclude -xc "$header" | grep -oE "\brseq_op_$1[a-z0-9_]+ *\(" | tr -d ' (' | sort -u; }
+expanded() { cc -E -P -Iinclude -xc "${headers[0]}" | grep -oE "\brseq_op_$1[a-z0-9_]+ *\(" | tr -d ' (' | sort -u; }
 
 defined() { awk '$2 != "U" && $2 != "w" && $2 != "A" && NF == 3 { sub(/@.*/, "", $3); print $3 }' | sort; }
 
@@ -79,8 +79,9 @@ sed -n '/global:/,/local:/ s/^\t\(rseq_op[a-z0-9_]*[*]*\);$/\1/p' "$map" | sort 
 { cat "$dir/public_symbols" "$dir/internal"; expanded slow_; } | sort > "$dir/symbols"
 nm -D build/librseq_op.so | defined > "$dir/shared"
 nm -g build/librseq_op.a | defined > "$dir/static"
-sed -n '/^\.Sh NAME/,/^\.Nd/ s/^\.Nm \([a-z0-9_]*\).*/\1/p' "$page" | sort > "$dir/page_name"
-sed -n 's/^\.Fo //p' "$page" | sort > "$dir/page_synopsis"
+sed -n '/^\.Sh NAME/,/^\.Nd/ s/^\.Nm \([a-z0-9_]*\).*/\1/p' "${pages[@]}" |
+	grep -vx rseq_op_ptr | sort > "$dir/page_name"
+sed -n 's/^\.Fo //p' "${pages[@]}" | sort > "$dir/page_synopsis"
 
 expect_success "the header declares functions" test -s "$dir/public"
 expect "each is documented, inline, or said to be no interface" "" "$(of unexplained)"
@@ -97,20 +98,20 @@ expect "the static library defines no global symbol but rseq_op*" "" \
 expect_same "header and NAME of the manual page" "$dir/public" "$dir/page_name"
 expect_same "header and SYNOPSIS of the manual page" "$dir/public" "$dir/page_synopsis"
 expect "the page documents no name that is no interface" "" \
-	"$(grep -owf "$dir/named_internal" "$page" | sort -u)"
+	"$(grep -owf "$dir/named_internal" "${pages[@]}" | sort -u)"
 
 # What else the header gives a caller: types, constants, counters, the environment.
 missing=
-for name in $(grep -oE '^	RSEQ_OP_BACKEND_[A-Z]+' "$header") \
-	    $(sed -n '/^struct rseq_op_stats {/,/^}/ s/^\tuint64_t \([a-z]*\);/\1/p' "$header") \
+for name in $(grep -ohE '^	RSEQ_OP_BACKEND_[A-Z]+' "${headers[@]}") \
+	    $(sed -n '/^struct rseq_op_stats {/,/^}/ s/^\tuint64_t \([a-z]*\);/\1/p' "${headers[@]}") \
 	    $(grep -ohE '"RSEQ_OP_[A-Z_]+"' lib/*.c | tr -d '"'); do
-	grep -qE "^\.(It )?(Dv|Fa|Ev|It Fa) $name\$" "$page" || missing+=" $name"
+	grep -qE "^\.(It )?(Dv|Fa|Ev|It Fa) $name\$" "${pages[@]}" || missing+=" $name"
 done
 expect "backends, counters and environment variables are on the page" "" "$missing"
 
 # The types of the synopsis are those of the header.
 {
-	echo '#include <rseq_op/rseq_op.h>'
+	echo '#include <rseq_op/pool.h>'
 	awk '
 	/^\.Sh/ { on = $2 == "SYNOPSIS" }
 	!on { next }
@@ -120,7 +121,7 @@ expect "backends, counters and environment variables are on the page" "" "$missi
 		  args = args (args == "" ? "" : ", ") a }
 	/^\.Fc/ { n++; printf "%s (*const check_%d)(%s) = %s;\n", type, n, args, name
 		  printf "int use_%d(void); int use_%d(void) { return !check_%d; }\n", n, n, n }
-	' "$page"
+	' "${pages[@]}"
 } > "$dir/synopsis.c"
 expect_success "the types in SYNOPSIS are those of the header" \
 	cc -Wall -Wextra -Wno-address -Werror -Iinclude -c -o "$dir/synopsis.o" "$dir/synopsis.c"

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RSEQ_OP_POOL_H
+#define RSEQ_OP_POOL_H
+
+/*
+ * rseq_op_pool(3): memory that every CPU has a piece of, each on the CPU's own node.
+ *
+ * An item is allocated for all possible CPUs at once. Its address is that of CPU 0's; that
+ * of another's lies a fixed distance behind it, whatever the pool:
+ *
+ *	struct stats *s = rseq_op_ptr(item, cpu);
+ *
+ * Indexed by concurrency ID it works in the same way, but memory is placed for CPUs.
+ */
+#include <rseq_op/rseq_op.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+/* The distance between the memory of a CPU and that of the next, in bytes. */
+#define RSEQ_OP_STRIDE		((size_t)1 << 16)
+
+/* What item, of any pool, is for that CPU; 0 to rseq_op_nr_cpus() - 1, not checked. */
+#define rseq_op_ptr(item, cpu)						\
+	((__typeof__(item))(void *)((char *)(item) + (size_t)(cpu) * RSEQ_OP_STRIDE))
+
+struct rseq_op_pool;
+
+/*
+ * Flags of rseq_op_pool_create().
+ *
+ * SHARED: processes that are forked later see the same memory, and operations on it are
+ * right between them. DEBUG: an inaccessible page behind the memory of each CPU, and a
+ * pattern in what is free, so that wrong use of memory shows.
+ */
+#define RSEQ_OP_POOL_SHARED	(1U << 0)
+#define RSEQ_OP_POOL_DEBUG	(1U << 1)
+
+/**
+ * rseq_op_pool_create() - make a pool of items of one size
+ * @pool:	Where the pool is stored.
+ * @size:	Of an item, in bytes: 1 to half of RSEQ_OP_STRIDE. Items are aligned to it
+ *		as rounded up to a power of two, but at most to a page.
+ * @flags:	RSEQ_OP_POOL_*, or 0.
+ *
+ * Context: any thread; not in a signal handler.
+ *
+ * Return: 0, or
+ *	-EINVAL		@size, @flags
+ *	-ENOMEM		no memory
+ *	-EOPNOTSUPP	SHARED, but there is no cpu_opv(2): the emulation does not
+ *			exclude other processes
+ */
+int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int flags);
+
+/**
+ * rseq_op_pool_destroy() - unmap a pool with all its items
+ * @pool:	The pool, or NULL. Nobody uses it, or its items, any more.
+ */
+void rseq_op_pool_destroy(struct rseq_op_pool *pool);
+
+/**
+ * rseq_op_pool_alloc() - allocate an item
+ * @pool:	The pool.
+ * @item:	Where the address of CPU 0's is stored. It is zero for every CPU, those
+ *		that are not online yet too.
+ *
+ * Context: any thread, several at once; not in a signal handler. Of a SHARED pool, in the
+ * process that made it.
+ *
+ * Return: 0, or
+ *	-ENOMEM		no memory
+ *	-EUCLEAN	DEBUG: a free item has been written to. It is taken out of use,
+ *			and @item is its address; the next call goes on without it.
+ */
+int rseq_op_pool_alloc(struct rseq_op_pool *pool, void **item);
+
+/**
+ * rseq_op_pool_free() - free an item
+ * @pool:	The pool that it was allocated from.
+ * @item:	Its address. Nobody uses it any more, on no CPU: see rseq_op_fence_all().
+ *
+ * Context: as rseq_op_pool_alloc().
+ *
+ * Return: 0, or -EINVAL where @item is no item of @pool that is in use.
+ */
+int rseq_op_pool_free(struct rseq_op_pool *pool, void *item);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RSEQ_OP_POOL_H */

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Pools: items that are distinct, aligned, zero for every CPU, used again after they were
+ * freed; what is invalid; and what the debugging of a pool finds.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <rseq_op/pool.h>
+
+#include "test.h"
+
+#define MANY	3000
+
+static void check_zero(const char *item, size_t size)
+{
+	size_t i;
+	int cpu;
+
+	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
+		const char *p = rseq_op_ptr(item, cpu);
+
+		if (!rseq_op_cpu_possible(cpu))
+			continue;
+		for (i = 0; i < size; i++)
+			assert_int_equal(p[i], 0);
+	}
+}
+
+static void fill(char *item, size_t size, int byte)
+{
+	int cpu;
+
+	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
+		if (rseq_op_cpu_possible(cpu))
+			memset(rseq_op_ptr(item, cpu), byte, size);
+	}
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const char *x = *(char *const *)a, *y = *(char *const *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void check_size(size_t size, unsigned int flags, int count)
+{
+	static void *items[MANY];
+	struct rseq_op_pool *pool = NULL;
+	size_t align = sizeof(intptr_t);
+	int i;
+
+	while (align < size && align < 4096)
+		align *= 2;
+	assert_int_equal(rseq_op_pool_create(&pool, size, flags), 0);
+	for (i = 0; i < count; i++) {
+		assert_int_equal(rseq_op_pool_alloc(pool, &items[i]), 0);
+		assert_int_equal((uintptr_t)items[i] % align, 0);
+		check_zero(items[i], size);
+		fill(items[i], size, 0xff);
+	}
+	for (i = 0; i < count; i += 2)
+		assert_int_equal(rseq_op_pool_free(pool, items[i]), 0);
+	for (i = 0; i < count; i += 2) {
+		assert_int_equal(rseq_op_pool_alloc(pool, &items[i]), 0);
+		check_zero(items[i], size);
+	}
+	qsort(items, (size_t)count, sizeof(*items), by_address);
+	for (i = 1; i < count; i++)
+		assert_true((char *)items[i] - (char *)items[i - 1] >= (ptrdiff_t)size);
+	rseq_op_pool_destroy(pool);
+}
+
+static void test_items_distinct_and_zero(void **state)
+{
+	static const size_t sizes[] = { 1, 8, 24, 100, 4096, RSEQ_OP_STRIDE / 4 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		int count = sizes[i] < 1000 ? 700 : 40;
+
+		check_size(sizes[i], 0, count);
+		check_size(sizes[i], RSEQ_OP_POOL_DEBUG, count);
+	}
+	check_size(RSEQ_OP_STRIDE / 2, 0, 5);
+}
+
+static void test_items_of_all_cpus_counted(void **state)
+{
+	struct rseq_op_pool *pool;
+	void *item;
+	int i;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, sizeof(intptr_t), 0), 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	for (i = 0; i < nr_allowed_cpus(); i++) {
+		int cpu = allowed_cpu(i);
+
+		assert_int_equal(rseq_op_addv(rseq_op_ptr((intptr_t *)item, cpu), i + 1, cpu), 0);
+	}
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		assert_int_equal(*rseq_op_ptr((intptr_t *)item, allowed_cpu(i)), i + 1);
+	rseq_op_pool_destroy(pool);
+}
+
+static void test_invalid_einval(void **state)
+{
+	struct rseq_op_pool *pool = NULL, *other;
+	void *item;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, 0, 0), -EINVAL);
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 2 + 1, 0), -EINVAL);
+	assert_int_equal(rseq_op_pool_create(&pool, SIZE_MAX, 0), -EINVAL);
+	assert_int_equal(rseq_op_pool_create(&pool, 8, 1U << 31), -EINVAL);
+	assert_null(pool);
+	assert_int_equal(rseq_op_pool_create(&pool, 24, 0), 0);
+	assert_int_equal(rseq_op_pool_create(&other, 24, 0), 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	assert_int_equal(rseq_op_pool_free(other, item), -EINVAL);
+	assert_int_equal(rseq_op_pool_free(pool, (char *)item + 8), -EINVAL);
+	assert_int_equal(rseq_op_pool_free(pool, (char *)item + 32), -EINVAL);
+	assert_int_equal(rseq_op_pool_free(pool, NULL), -EINVAL);
+	assert_int_equal(rseq_op_pool_free(pool, item), 0);
+	assert_int_equal(rseq_op_pool_free(pool, item), -EINVAL);
+	rseq_op_pool_destroy(pool);
+	rseq_op_pool_destroy(other);
+	rseq_op_pool_destroy(NULL);
+}
+
+static void test_debug_written_after_free_euclean(void **state)
+{
+	struct rseq_op_pool *pool;
+	void *item, *again;
+	int i, found = 0;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 4, RSEQ_OP_POOL_DEBUG), 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	assert_int_equal(rseq_op_pool_free(pool, item), 0);
+	((char *)rseq_op_ptr(item, allowed_cpu(0)))[77] ^= 1;
+	for (i = 0; i < 5; i++) {
+		int ret = rseq_op_pool_alloc(pool, &again);
+
+		assert_true(ret == 0 || ret == -EUCLEAN);
+		assert_int_equal(ret == -EUCLEAN, again == item);
+		found += ret == -EUCLEAN;
+	}
+	assert_int_equal(found, 1);
+	assert_int_equal(rseq_op_pool_free(pool, item), -EINVAL);
+	rseq_op_pool_destroy(pool);
+}
+
+/* A store behind the memory of a CPU does not reach that of the next one. */
+static void test_debug_overrun_sigsegv(void **state)
+{
+	struct rseq_op_pool *pool;
+	void *item;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, 64, RSEQ_OP_POOL_DEBUG), 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	pid = fork();
+	if (!pid) {
+		signal(SIGSEGV, SIG_DFL);
+		((volatile char *)item)[RSEQ_OP_STRIDE - 1] = 1;
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	rseq_op_pool_destroy(pool);
+}
+
+/* Operations of a parent and a child on one word; or a clear no. */
+static void test_shared_between_processes(void **state)
+{
+	struct rseq_op_pool *pool;
+	int i, status, ret, cpu = allowed_cpu(0);
+	intptr_t *word;
+	void *item;
+	pid_t pid;
+
+	(void)state;
+	ret = rseq_op_pool_create(&pool, sizeof(*word), RSEQ_OP_POOL_SHARED);
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL) {
+		assert_int_equal(ret, -EOPNOTSUPP);
+		return;
+	}
+	assert_int_equal(ret, 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	word = rseq_op_ptr((intptr_t *)item, cpu);
+	pid = fork();
+	for (i = 0; i < 20000; i++) {
+		if (rseq_op_addv(word, 1, cpu))
+			break;
+	}
+	if (!pid)
+		_exit(i != 20000);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(*word, 40000);
+	rseq_op_pool_destroy(pool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_items_distinct_and_zero),
+		cmocka_unit_test(test_items_of_all_cpus_counted),
+		cmocka_unit_test(test_invalid_einval),
+		cmocka_unit_test(test_debug_written_after_free_euclean),
+		cmocka_unit_test(test_debug_overrun_sigsegv),
+		cmocka_unit_test(test_shared_between_processes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
