@@ -68,7 +68,28 @@ int rseq_op_fence(int cpu)
 	return backend_run(BY_CPU)(NULL, 0, (struct place){ BY_CPU, cpu }, true);
 }
 
+/* A vector that is being emulated is no sequence: the next one for its place waits. */
+static int wait_for_vectors(enum by by)
+{
+	int index, ret = 0;
+
+	for (index = 0; index < rseq_op_nr_cpus() && !ret; index++) {
+		struct place at = { by, index };
+
+		if (!guard_is_open(at))
+			ret = membarrier_run(NULL, 0, at, true);
+	}
+	return ret;
+}
+
 int rseq_op_fence_all(void)
 {
-	return fence((struct place){ BY_CID, 0 });
+	int ret = fence((struct place){ BY_CID, 0 });
+
+	if (!ret)
+		ret = wait_for_vectors(BY_CPU);
+	if (!ret)
+		ret = wait_for_vectors(BY_CID);
+	atomic_thread_fence(memory_order_acquire);	/* guard.c, scenario C: (f) */
+	return ret;
 }

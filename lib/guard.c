@@ -35,7 +35,18 @@
  *    so that each operation enters the library, where it is counted and goes on
  *    with the tags that the guard works on. It costs nothing when it is off.
  *
- * C. fork()
+ * C. A fence for all places
+ *
+ *	vector, emulated		rseq_op_fence_all()
+ *	tag: CLOSED
+ *	vector stores			membarrier(RSEQ)
+ *	tag: OPEN, release (d)		load each tag (f), acquire
+ *
+ *    A vector that is under way at (f) shows there, and is waited for. What one that
+ *    has ended stored is seen with what (d) stored. One that closes its place after (f)
+ *    begins after the fence: it looks at its operands anew.
+ *
+ * D. fork()
  *
  *    The child has one thread, which holds no guard: what others held is opened.
  *    A vector that one of them was running is cut off, as any other update of

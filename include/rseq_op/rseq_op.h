@@ -161,7 +161,8 @@ int rseq_op_cpu_possible(int cpu);
  *	rseq_op_addv_release()	with its last store as a release: who sees it, by an
  *				acquire load, sees all that the caller did before.
  *	rseq_op_addv_cid()	for data indexed by concurrency ID: @cpu is such an ID, see
- *				rseq_op_current_cid().
+ *				rseq_op_current_cid(). Not for memory that processes share:
+ *				each has its own IDs.
  *
  * Together in this order: rseq_op_addv32_release_cid().
  */
@@ -191,7 +192,7 @@ int rseq_op_cpu_possible(int cpu);
  * Return: 0, i + 1 where comparison i did not hold, or -errno: as above (-EFAULT is
  * also said of @ops, but not by a sequence; on the membarrier backend, an operand that
  * another thread unmaps in the course of the call may be a SIGSEGV instead), and
- *	-EINVAL	what cpu_opv(2) calls invalid; @flags
+ *	-EINVAL	what cpu_opv(2) calls invalid, to be tried or not; @flags
  *	-EAGAIN	as -EFAULT, for an operand with expect_fault; with RSEQ_OP_TRY, the
  *		vector is no sequence, or cannot be one here and now: use the data of
  *		the current CPU instead
@@ -203,7 +204,9 @@ int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int
  * @cpu:	Any possible CPU.
  *
  * When it returns 0, every sequence of this process that began on @cpu before the call
- * has committed, and the caller sees what it stored, or will abort.
+ * has committed, and the caller sees what it stored, or will abort; and every vector for
+ * @cpu that was under way has ended. Memory shared with other processes: theirs are not
+ * waited for.
  *
  * Return: 0, or -errno as rseq_op().
  */

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fences [ROUNDS]: what a fence promises to one who frees memory. A pointer leads to one of
+ * two blocks; threads add through it, by sequences where they are and by vectors from
+ * elsewhere:
+ *
+ *	owner				others, for the CPU or the concurrency ID
+ *	pointer: the other block	load the pointer, add to what it points to
+ *	fence
+ *	the old block stays as it is
+ *
+ * Whether the block changes after the fence is looked at for a while, as a sequence or a
+ * vector that is cut off in its middle takes a while to go on.
+ */
+#include <time.h>
+
+#include "threads.h"
+
+#define LOOK_US	30
+
+enum index { CPU, CID };
+
+struct block {
+	_Alignas(64) intptr_t sum;
+};
+
+static unsigned int rounds = 3000;
+static struct block blocks[2];
+static intptr_t pointer;
+static enum index indexed_by;
+static int target;
+
+/* The first thread is on the target, if that is a CPU. */
+static void add(struct worker *w)
+{
+	while (!workers_stopping()) {
+		int ret = indexed_by == CPU ?
+			rseq_op_offset_deref_addv(&pointer, 0, 1, target) :
+			rseq_op_offset_deref_addv_cid(&pointer, 0, 1, target);
+
+		if (ret)
+			wrong(w, "%d", ret);
+		w->done++;
+	}
+}
+
+static int cpu_of(int index)
+{
+	return allowed_cpu(index % nr_allowed_cpus());
+}
+
+static intptr_t sum_of(const struct block *b)
+{
+	return __atomic_load_n(&b->sum, __ATOMIC_RELAXED);
+}
+
+static void look(const struct block *old, unsigned int *changed)
+{
+	struct timespec pause = { 0, LOOK_US * 1000 };
+	intptr_t before = sum_of(old);
+
+	nanosleep(&pause, NULL);
+	*changed += sum_of(old) != before;
+}
+
+static void check_fence(enum index by, int index, int (*fence)(int cpu))
+{
+	struct worker w[4];
+	unsigned int i, changed = 0;
+
+	indexed_by = by;
+	target = index;
+	memset(blocks, 0, sizeof(blocks));
+	pointer = (intptr_t)&blocks[0];
+	start_workers(w, ARRAY_SIZE(w), add, NULL, cpu_of);
+	for (i = 0; i < rounds; i++) {
+		__atomic_store_n(&pointer, (intptr_t)&blocks[(i + 1) % 2], __ATOMIC_SEQ_CST);
+		assert_int_equal(fence(index), 0);
+		look(&blocks[i % 2], &changed);
+	}
+	stop_workers();
+	finish_workers(w, ARRAY_SIZE(w));
+	assert_int_equal(changed, 0);
+	assert_int_equal(blocks[0].sum + blocks[1].sum,
+			 w[0].done + w[1].done + w[2].done + w[3].done);
+}
+
+static int fence_all(int unused)
+{
+	(void)unused;
+	return rseq_op_fence_all();
+}
+
+static void test_fence_of_a_cpu(void **state)
+{
+	(void)state;
+	check_fence(CPU, allowed_cpu(0), rseq_op_fence);
+}
+
+static void test_fence_of_all_cpus(void **state)
+{
+	(void)state;
+	check_fence(CPU, allowed_cpu(0), fence_all);
+}
+
+static void test_fence_of_all_ids(void **state)
+{
+	(void)state;
+	check_fence(CID, 0, fence_all);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fence_of_a_cpu),
+		cmocka_unit_test(test_fence_of_all_cpus),
+		cmocka_unit_test(test_fence_of_all_ids),
+	};
+
+	if (argc > 1)
+		rounds = (unsigned int)atoi(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
