@@ -8,8 +8,10 @@
 #define SEQUENCE(op)	RSEQ_OP_NAME(seq_##op)
 #define BEGIN		slow_begin(RSEQ_OP_BY_CID ? BY_CID : BY_CPU, cpu, outcome)
 #define RETRY(attempt)	do { while (slow_retry(&s)) s.outcome = (attempt); } while (0)
-#define VECTOR(...)	slow_end(&s, (const struct cpu_op []){ __VA_ARGS__ },	\
-		sizeof((const struct cpu_op []){ __VA_ARGS__ }) / sizeof(struct cpu_op))
+#define OPS(...)	(const struct cpu_op []){ __VA_ARGS__ },		\
+		sizeof((const struct cpu_op []){ __VA_ARGS__ }) / sizeof(struct cpu_op)
+#define VECTOR(...)	slow_end(&s, OPS(__VA_ARGS__))
+#define FOLLOW(...)	follow(&s, &f, OPS(__VA_ARGS__))
 
 #if RSEQ_OP_RELEASE
 # define ADD		CPU_ADD_RELEASE_OP
@@ -135,21 +137,17 @@ int SLOW(cmpnev_storeoffp_load)(T *v, T expectnot, intptr_t voffp, T *load, int 
 	RETRY(SEQUENCE(cmpnev_storeoffp_load)(v, expectnot, voffp, load, cpu, s.tags));
 	if (s.outcome >= 0)
 		return s.outcome;
-	while (follow(&f, v)) {
-		if (f.pointer == expectnot) {
-			ret = VECTOR(number(CPU_COMPARE_NE_IMM_OP, v, SIZE, expectnot));
-			if (ret)
-				return ret;
-			continue;
-		}
-		ret = follow_end(&s, &f, v, expect_fault(copy(COPY_WORD, v,
-				(const void *)(f.pointer + voffp), SIZE), 1));
-		if (!ret)
-			*load = f.pointer;
-		if (ret != 1)
-			return ret;
+	while (!(ret = FOLLOW(number(CPU_COMPARE_NE_IMM_OP, v, SIZE, expectnot),
+			      copy(CPU_MEMCPY_OP, &f.pointer, v, SIZE)))) {
+		const void *next = (const void *)(f.pointer + voffp);
+
+		ret = VECTOR(number(CPU_COMPARE_EQ_IMM_OP, v, SIZE, f.pointer),
+			     number(CPU_STORE_IMM_OP, load, SIZE, f.pointer),
+			     expect_fault(copy(COPY_WORD, v, next, SIZE), 1));
+		if (!start_over(ret))
+			break;
 	}
-	return -EFAULT;
+	return ret;
 }
 
 int SLOW(offset_deref_addv)(T *ptr, intptr_t off, T inc, int cpu, int outcome)
@@ -162,13 +160,15 @@ int SLOW(offset_deref_addv)(T *ptr, intptr_t off, T inc, int cpu, int outcome)
 	RETRY(SEQUENCE(offset_deref_addv)(ptr, off, inc, cpu, s.tags));
 	if (s.outcome >= 0)
 		return s.outcome;
-	while (follow(&f, p)) {
-		ret = follow_end(&s, &f, p, expect_fault(number(ADD, (void *)f.pointer, SIZE,
-								inc), 0));
-		if (ret != 1)
-			return ret;
+	while (!(ret = FOLLOW(copy(CPU_MEMCPY_OP, &f.pointer, p, SIZE)))) {
+		T *word = (T *)f.pointer;
+
+		ret = VECTOR(number(CPU_COMPARE_EQ_IMM_OP, p, SIZE, f.pointer),
+			     expect_fault(number(ADD, word, SIZE, inc), 0));
+		if (!start_over(ret))
+			break;
 	}
-	return -EFAULT;
+	return ret;
 }
 #endif
 
@@ -178,7 +178,9 @@ int SLOW(offset_deref_addv)(T *ptr, intptr_t off, T inc, int cpu, int outcome)
 #undef SEQUENCE
 #undef BEGIN
 #undef RETRY
+#undef OPS
 #undef VECTOR
+#undef FOLLOW
 #undef ADD
 #undef STORE
 #undef COPY_WORD

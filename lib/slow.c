@@ -115,15 +115,18 @@ struct follow {
 	unsigned int tries;
 };
 
-/* Read the pointer; false where it has led nowhere time and again. */
-static bool follow(struct follow *f, const intptr_t *p)
+/* Let a vector read the pointer. -EFAULT where it has led nowhere time and again. */
+static int follow(struct slow *s, struct follow *f, const struct cpu_op *ops,
+		  unsigned int nr_ops)
 {
 	intptr_t was = f->pointer;
+	int ret = slow_end(s, ops, nr_ops);
 
-	f->pointer = *(volatile const intptr_t *)p;
+	if (ret)
+		return ret;
 	if (f->pointer != was)
 		f->tries = 0;
-	return f->tries++ < FOLLOWS_MAX;
+	return f->tries++ < FOLLOWS_MAX ? 0 : -EFAULT;
 }
 
 /* The operand behind the pointer may be freed by others. */
@@ -136,15 +139,10 @@ static struct cpu_op expect_fault(struct cpu_op op, int operand)
 	return op;
 }
 
-/* Compare the pointer, then what is done with what it points to. 1: start over. */
-static int follow_end(struct slow *s, const struct follow *f, intptr_t *p, struct cpu_op then)
+/* The pointer has changed, or leads nowhere. */
+static bool start_over(int ret)
 {
-	const struct cpu_op ops[] = {
-		number(CPU_COMPARE_EQ_IMM_OP, p, sizeof(*p), f->pointer), then,
-	};
-	int ret = slow_end(s, ops, ARRAY_SIZE(ops));
-
-	return ret == -EAGAIN ? 1 : ret;
+	return ret == 1 || ret == -EAGAIN;
 }
 
 #define RSEQ_OP_TEMPLATE "slow-typed.h"

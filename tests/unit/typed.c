@@ -138,6 +138,29 @@ static void test_pointer_to_nowhere_efault(void **state)
 	unpin();
 }
 
+static intptr_t *volatile nowhere = (intptr_t *)8;	/* the compiler knows not */
+
+/* What cannot be read or written is an error of the backend, and of nothing else. */
+static void test_bad_operands_efault(void **state)
+{
+	int other = other_cpu(allowed_cpu(0));
+	intptr_t node[2] = { 0, 4711 }, head = (intptr_t)node, load = 77, *bad = nowhere;
+
+	(void)state;
+	if (other < 0)
+		skip_because("only one CPU");
+	pin_to(allowed_cpu(0));
+	assert_int_equal(rseq_op_cmpnev_storeoffp_load(bad, 0, 0, &load, other), -EFAULT);
+	assert_int_equal(rseq_op_cmpnev_storeoffp_load(&head, 0, 0, bad, other), -EFAULT);
+	assert_int_equal(rseq_op_offset_deref_addv(bad, 0, 1, other), -EFAULT);
+	assert_int_equal(rseq_op_cmpnev_storeoffp_load(bad, 0, 0, &load, -1), -EINVAL);
+	assert_int_equal(rseq_op_offset_deref_addv(bad, 0, 1, RSEQ_OP_CPU_MAX), -EINVAL);
+	assert_true(head == (intptr_t)node && load == 77 && node[0] == 0 && node[1] == 4711);
+	assert_int_equal(rseq_op_cmpnev_storeoffp_load(&head, 0, sizeof(*node), &load, other), 0);
+	assert_true(head == 4711 && load == (intptr_t)node);
+	unpin();
+}
+
 static void test_fences(void **state)
 {
 	int i;
@@ -157,6 +180,7 @@ int main(void)
 		cmocka_unit_test(test_elsewhere_by_backend),
 		cmocka_unit_test(test_index_out_of_range_einval),
 		cmocka_unit_test(test_pointer_to_nowhere_efault),
+		cmocka_unit_test(test_bad_operands_efault),
 		cmocka_unit_test(test_fences),
 	};
 
