@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <numa.h>
+#include <numaif.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #include <rseq_op/pool.h>
 
 #define POISON		0x5a
+#define NODES_MAX	1024		/* of any kernel */
+#define LONG_BITS	(8 * (int)sizeof(long))
 
 enum item_state { FREE, USED, SPOILT };
 
@@ -32,12 +35,29 @@ struct range {
 };
 
 struct rseq_op_pool {
-	pthread_mutex_t lock;
 	struct range *ranges;
 	size_t size;			/* of an item, a power of two */
 	size_t nr_items;		/* in a range */
 	unsigned int flags;
 };
+
+/* Of all pools; not held while a process is forked, whose child could not release it. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void take_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void release_lock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+static void prepare_for_fork(void)
+{
+	pthread_atfork(take_lock, release_lock, release_lock);
+}
 
 static size_t range_length(void)
 {
@@ -55,11 +75,19 @@ static int node_of(int cpu)
 	return rseq_op_cpu_possible(cpu) ? numa_node_of_cpu(cpu) : -1;
 }
 
+/*
+ * Memory comes from elsewhere where the node has none left. So it does where the policy is
+ * refused: libnuma's own function would print that, to nobody's use.
+ */
 static void bind_cpus(char *base, int first, int end, int node)
 {
-	if (node >= 0)
-		numa_tonode_memory(base + (size_t)first * RSEQ_OP_STRIDE,
-				   (size_t)(end - first) * RSEQ_OP_STRIDE, node);
+	unsigned long nodes[NODES_MAX / LONG_BITS] = { 0 };
+
+	if (node < 0 || node >= NODES_MAX)
+		return;
+	nodes[node / LONG_BITS] = 1UL << node % LONG_BITS;
+	mbind(base + (size_t)first * RSEQ_OP_STRIDE, (size_t)(end - first) * RSEQ_OP_STRIDE,
+	      MPOL_PREFERRED, nodes, NODES_MAX + 1, 0);
 }
 
 /* CPUs of one node that follow each other get one mapping. */
@@ -78,14 +106,20 @@ static void place(char *base)
 	errno = saved;
 }
 
-static bool guard(char *base)
+/* Of the inaccessible memory behind each CPU's: none where it would take too much. */
+static size_t guard_size(unsigned int flags)
+{
+	return flags & RSEQ_OP_POOL_DEBUG && page_size() <= RSEQ_OP_STRIDE / 4 ? page_size() : 0;
+}
+
+static bool guard(char *base, size_t size)
 {
 	int cpu;
 
 	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
 		char *end = base + ((size_t)cpu + 1) * RSEQ_OP_STRIDE;
 
-		if (mprotect(end - page_size(), page_size(), PROT_NONE))
+		if (size && mprotect(end - size, size, PROT_NONE))
 			return false;
 	}
 	return true;
@@ -99,7 +133,7 @@ static char *map(unsigned int flags)
 
 	if (base == MAP_FAILED)
 		return NULL;
-	if (flags & RSEQ_OP_POOL_DEBUG && !guard(base)) {
+	if (!guard(base, guard_size(flags))) {
 		munmap(base, range_length());
 		return NULL;
 	}
@@ -221,8 +255,8 @@ static int free_locked(struct rseq_op_pool *pool, char *item)
 
 int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int flags)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct rseq_op_pool *p;
-	size_t room = RSEQ_OP_STRIDE;
 
 	if (!size || size > RSEQ_OP_STRIDE / 2 ||
 	    flags & ~(RSEQ_OP_POOL_SHARED | RSEQ_OP_POOL_DEBUG))
@@ -232,17 +266,11 @@ int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int fl
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
-	pthread_mutex_init(&p->lock, NULL);
+	pthread_once(&once, prepare_for_fork);
 	for (p->size = sizeof(intptr_t); p->size < size; p->size *= 2)
 		;
-	if (flags & RSEQ_OP_POOL_DEBUG)
-		room -= page_size();
-	p->nr_items = room / p->size;
+	p->nr_items = (RSEQ_OP_STRIDE - guard_size(flags)) / p->size;
 	p->flags = flags;
-	if (!p->nr_items) {
-		free(p);
-		return -EINVAL;
-	}
 	*pool = p;
 	return 0;
 }
@@ -257,7 +285,6 @@ void rseq_op_pool_destroy(struct rseq_op_pool *pool)
 		pool->ranges = r->next;
 		range_delete(r);
 	}
-	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }
 
@@ -265,9 +292,9 @@ int rseq_op_pool_alloc(struct rseq_op_pool *pool, void **item)
 {
 	int ret;
 
-	pthread_mutex_lock(&pool->lock);
+	take_lock();
 	ret = alloc_locked(pool, item);
-	pthread_mutex_unlock(&pool->lock);
+	release_lock();
 	return ret;
 }
 
@@ -275,8 +302,8 @@ int rseq_op_pool_free(struct rseq_op_pool *pool, void *item)
 {
 	int ret;
 
-	pthread_mutex_lock(&pool->lock);
+	take_lock();
 	ret = free_locked(pool, item);
-	pthread_mutex_unlock(&pool->lock);
+	release_lock();
 	return ret;
 }

@@ -33,8 +33,11 @@ struct rseq_op_pool;
  * Flags of rseq_op_pool_create().
  *
  * SHARED: processes that are forked later see the same memory, and operations on it are
- * right between them. DEBUG: an inaccessible page behind the memory of each CPU, and a
- * pattern in what is free, so that wrong use of memory shows.
+ * right between them, if it is indexed by CPU: concurrency IDs (_cid) are a process's own.
+ * rseq_op_fence_all() waits for one process only; each of them has to call it before an
+ * item is freed. DEBUG: an inaccessible page behind the memory of each CPU (where pages
+ * are at most a quarter of RSEQ_OP_STRIDE), and a pattern in what is free, so that wrong
+ * use of memory shows.
  */
 #define RSEQ_OP_POOL_SHARED	(1U << 0)
 #define RSEQ_OP_POOL_DEBUG	(1U << 1)

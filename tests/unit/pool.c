@@ -3,6 +3,7 @@
  * Pools: items that are distinct, aligned, zero for every CPU, used again after they were
  * freed; what is invalid; and what the debugging of a pool finds.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include "test.h"
 
 #define MANY	3000
+
+static volatile bool stopping;
 
 static void check_zero(const char *item, size_t size)
 {
@@ -177,6 +180,46 @@ static void test_debug_overrun_sigsegv(void **state)
 	rseq_op_pool_destroy(pool);
 }
 
+static void *alloc_and_free(void *arg)
+{
+	struct rseq_op_pool *pool = arg;
+	void *item;
+
+	while (!stopping) {
+		if (rseq_op_pool_alloc(pool, &item) || rseq_op_pool_free(pool, item))
+			return pool;
+	}
+	return NULL;
+}
+
+/* A child can go on with a pool, whatever the parent's other threads were at. */
+static void test_forked_under_load(void **state)
+{
+	struct rseq_op_pool *pool;
+	pthread_t thread;
+	void *item, *failed;
+	int i, status;
+
+	(void)state;
+	stopping = false;
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 2, 0), 0);
+	assert_int_equal(pthread_create(&thread, NULL, alloc_and_free, pool), 0);
+	for (i = 0; i < 300; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			alarm(20);
+			_exit(rseq_op_pool_alloc(pool, &item) != 0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	stopping = true;
+	assert_int_equal(pthread_join(thread, &failed), 0);
+	assert_null(failed);
+	rseq_op_pool_destroy(pool);
+}
+
 /* Operations of a parent and a child on one word; or a clear no. */
 static void test_shared_between_processes(void **state)
 {
@@ -216,6 +259,7 @@ int main(void)
 		cmocka_unit_test(test_invalid_einval),
 		cmocka_unit_test(test_debug_written_after_free_euclean),
 		cmocka_unit_test(test_debug_overrun_sigsegv),
+		cmocka_unit_test(test_forked_under_load),
 		cmocka_unit_test(test_shared_between_processes),
 	};
 
