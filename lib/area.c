@@ -69,9 +69,10 @@ void area_init(void)
 {
 	unsigned long size = getauxval(AT_RSEQ_FEATURE_SIZE);
 
+	/* The kernel takes its own size or the first one, which has all that is used here. */
 	own_size = AREA_SIZE_MIN;
-	if (size > AREA_SIZE_MIN)
-		own_size = size < AREA_SIZE_MAX ? (uint32_t)size : AREA_SIZE_MAX;
+	if (size > AREA_SIZE_MIN && size <= AREA_SIZE_MAX)
+		own_size = (uint32_t)size;
 	if (libc_registers())
 		rseq_op_offset = __rseq_offset;
 	else

@@ -13,6 +13,14 @@ static bool sequences(void)
 	return config.force_fallback != 1;
 }
 
+/* An invalid vector is never worth a try elsewhere. */
+static int not_tried(const struct cpu_op *ops, unsigned int nr_ops)
+{
+	int ret = sequences() ? interp_check(ops, nr_ops) : 0;
+
+	return ret ? ret : -EAGAIN;
+}
+
 int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags)
 {
 	struct program p;
@@ -22,7 +30,7 @@ int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int
 		return -EINVAL;
 	if (!sequences() || !program_make(&p, ops, nr_ops)) {
 		if (flags & RSEQ_OP_TRY)
-			return -EAGAIN;
+			return not_tried(ops, nr_ops);
 		count(COUNT_VECTOR);
 		return backend_run(BY_CPU)(ops, nr_ops, (struct place){ BY_CPU, cpu }, false);
 	}

@@ -57,6 +57,9 @@ static void test_try_eagain_instead_of_backend(void **state)
 	assert_int_equal(rseq_op(two_words, 2, cpu, RSEQ_OP_TRY), -EAGAIN);
 	assert_int_equal(rseq_op(NULL, 0, cpu, RSEQ_OP_TRY), -EAGAIN);
 	assert_int_equal(rseq_op(ops, 2, -1, RSEQ_OP_TRY), -EINVAL);
+	assert_int_equal(rseq_op(ops, CPU_OP_VEC_LEN_MAX + 1, cpu, RSEQ_OP_TRY), -EINVAL);
+	assert_int_equal(rseq_op(&(struct cpu_op){ .op = NR_CPU_OPS }, 1, cpu, RSEQ_OP_TRY),
+			 -EINVAL);
 	unpin();
 	assert_int_equal(word, 6);
 	rseq_op_stats(&after, sizeof(after));

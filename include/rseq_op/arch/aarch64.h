@@ -7,6 +7,10 @@
  * stands in x86-64.h. Registers x9 to x11 are scratch, x12 and x13 in COPY too.
  */
 
+#ifdef __AARCH64EB__
+# error "rseq_op: big-endian aarch64 is not supported: its instructions are little-endian"
+#endif
+
 /* The operand of a break instruction that nobody else uses; as glibc's RSEQ_SIG. */
 #define RSEQ_OP_SIG		0xd428bc00
 
@@ -74,7 +78,8 @@
 #define RSEQ_OP_ASM_BEGIN_CID						\
 	RSEQ_OP_ASM_ANNOUNCE						\
 	"ldr	w9, [x10, #4]\n\t"					\
-	"tbnz	w9, #31, %l[elsewhere]\n\t"				\
+	"cmp	w9, #0\n\t"						\
+	"b.lt	%l[elsewhere]\n\t"					\
 	"ldrsw	x9, [x11, %x[cid]]\n\t"					\
 	RSEQ_OP_ASM_CMPTAG
 

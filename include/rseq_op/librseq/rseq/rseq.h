@@ -11,8 +11,10 @@
  * finds it. What differs is progress: none of them ends in an abort, so the loop around
  * a call comes to an end at its first turn, also when the CPU is another one.
  *
- * Return: 0, 1 where a comparison did not hold, or -1 with an invalid argument, or where
- * the operation needs a backend and there is none (which librseq does not know).
+ * Return: 0, 1 where a comparison did not hold, or -1. That is an invalid argument, as in
+ * librseq, or one of the errors that only rseq_op(3) knows: memory that is not accessible,
+ * and a backend that refuses, has no memory or is missing. None of them goes away when the
+ * call is repeated with the same arguments.
  */
 #include <stdbool.h>
 
