@@ -123,10 +123,10 @@ static bool run_once(void)
 }
 
 /*
- * Again where the scheduler gave the workers nothing. Linux 6.12 may forget a CPU's
- * other threads for seconds or for good: its server for them is queued, and the
- * real-time thread goes on. A stop of the CPU at the wrong moment does that, by
- * sched_setaffinity() as well as by a vector.
+ * Again where the scheduler gave the workers nothing. On Linux 6.12 a CPU's other threads
+ * may get nothing for seconds beside a real-time thread: their server is queued, and the
+ * real-time thread goes on. It has been seen where the CPU was stopped time and again: by
+ * sched_setaffinity() for up to 5 s, by vectors also for as long as the test looked.
  */
 static void run(const struct load *l)
 {
