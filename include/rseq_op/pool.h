@@ -12,6 +12,8 @@
  *
  * Indexed by concurrency ID it works in the same way, but memory is placed for CPUs.
  */
+#include <stdbool.h>
+
 #include <rseq_op/rseq_op.h>
 
 #ifdef __cplusplus
@@ -26,6 +28,21 @@ extern "C" {
 /* What item, of any pool, is for that CPU; 0 to rseq_op_nr_cpus() - 1, not checked. */
 #define rseq_op_ptr(item, cpu)						\
 	((__typeof__(item))(void *)((char *)(item) + (size_t)(cpu) * RSEQ_OP_STRIDE))
+
+/**
+ * rseq_op_cpu_in_range() - does a pool have memory for that CPU?
+ * @cpu:	Any number.
+ *
+ * What looks at a CPU's item before an operation has checked the number asks this. It
+ * costs a load: of the tag, which the operation loads too.
+ *
+ * Return: whether @cpu is 0 to rseq_op_nr_cpus() - 1.
+ */
+static inline bool rseq_op_cpu_in_range(int cpu)
+{
+	return (unsigned int)cpu < RSEQ_OP_CPU_MAX &&
+	       (uint32_t)rseq_op_tags()[cpu] == (uint32_t)cpu;
+}
 
 struct rseq_op_pool;
 

@@ -80,6 +80,11 @@ run_rseq_op_pool()
 	expect "$1: the sum is right" "100000, status 0" "$("$2" 2>&1), status $?"
 }
 
+run_rseq_op_structures()
+{
+	expect "$1: all nodes are found" "1000 nodes, status 0" "$("$2" 2>&1), status $?"
+}
+
 for page in man/*.[0-9]; do
 	[ -e "$page" ] || { fail "there are manual pages"; break; }
 	name=${page##*/}

@@ -5,10 +5,10 @@
 # libraries define, and the manual page.
 . "$(dirname "$0")/../common/tap.bash"
 
-headers=(include/rseq_op/rseq_op.h include/rseq_op/pool.h)
+headers=(include/rseq_op/{rseq_op,pool,counter,lock,stack,buffer}.h)
 typed=include/rseq_op/typed.h
 map=lib/librseq_op.map
-pages=(man/rseq_op.3 man/rseq_op_pool.3)
+pages=(man/rseq_op.3 man/rseq_op_pool.3 man/rseq_op_structures.3)
 
 # Declarations of the header: "public|internal|inline NAME". Public is what has a
 # comment "name() - ..." before it; internal, what follows a comment that says "not
@@ -111,7 +111,7 @@ expect "backends, counters and environment variables are on the page" "" "$missi
 
 # The types of the synopsis are those of the header.
 {
-	echo '#include <rseq_op/pool.h>'
+	printf '#include <%s>\n' "${headers[@]#include/}"
 	awk '
 	/^\.Sh/ { on = $2 == "SYNOPSIS" }
 	!on { next }
