@@ -95,6 +95,19 @@ int area_index(enum by by)
 	return rseq_op_area_int(rseq_op_cid_offset);
 }
 
+/* Does it answer, or would it kill? Without arguments it says that they are invalid. */
+bool area_rseq_works(void)
+{
+	static _Atomic int works = -1;	/* not asked */
+	int ret = atomic_load_explicit(&works, memory_order_relaxed);
+
+	if (ret < 0) {
+		ret = probe(SYS_rseq, 0, 0, 0, 0) == -EINVAL;
+		atomic_store_explicit(&works, ret, memory_order_relaxed);
+	}
+	return ret;
+}
+
 /*
  * Register the calling thread, if that has not been done and can be done. Where
  * somebody else has registered an area of his own the kernel refuses ours.
@@ -106,5 +119,6 @@ bool area_register_thread(void)
 	if (libc_registers() || tried)
 		return false;
 	tried = true;
-	return !raw_syscall(SYS_rseq, (long)&own, own_size, 0, RSEQ_OP_SIG, 0, 0);
+	return area_rseq_works() &&
+	       !raw_syscall(SYS_rseq, (long)&own, own_size, 0, RSEQ_OP_SIG, 0, 0);
 }

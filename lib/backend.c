@@ -39,20 +39,63 @@ static const struct choice membarrier_asked = {
 
 static const struct choice nothing = {
 	RSEQ_OP_BACKEND_NONE, none_run,
-	"this kernel has neither cpu_opv(2) nor membarrier(2) with RSEQ",
+	"there is neither cpu_opv(2) nor membarrier(2) with RSEQ, or a filter refuses them",
 };
 
 static const struct choice kernel_missing = {
 	RSEQ_OP_BACKEND_NONE, none_run,
-	"RSEQ_OP_BACKEND asks for cpu_opv(2), which this kernel does not have",
+	"RSEQ_OP_BACKEND asks for cpu_opv(2), which is not there, or refused",
 };
 
 static const struct choice membarrier_missing = {
 	RSEQ_OP_BACKEND_NONE, none_run,
-	"RSEQ_OP_BACKEND asks for membarrier(2) with RSEQ, which this kernel does not have",
+	"RSEQ_OP_BACKEND asks for membarrier(2) with RSEQ, which is not there, or refused",
+};
+
+static const struct choice affinity = {
+	RSEQ_OP_BACKEND_AFFINITY, membarrier_run,
+	"this kernel has neither cpu_opv(2) nor membarrier(2) with RSEQ, or a filter "
+	"refuses them; but threads may choose their CPU",
+};
+
+static const struct choice affinity_asked = {
+	RSEQ_OP_BACKEND_AFFINITY, membarrier_run, "RSEQ_OP_BACKEND asks for it",
+};
+
+static const struct choice affinity_missing = {
+	RSEQ_OP_BACKEND_NONE, none_run,
+	"RSEQ_OP_BACKEND asks for sched_setaffinity(2), which is refused, or does not "
+	"reach all CPUs",
+};
+
+static const struct choice guard = {
+	RSEQ_OP_BACKEND_GUARD, membarrier_run,
+	"nothing waits for sequences, or the kernel has none: there are none in this process",
+};
+
+static const struct choice guard_asked = {
+	RSEQ_OP_BACKEND_GUARD, membarrier_run, "RSEQ_OP_BACKEND asks for it",
 };
 
 static _Atomic(const struct choice *) chosen;
+
+/* A filter may kill who registers where there is none. */
+static bool by_membarrier(void)
+{
+	return fence_method() == FENCE_MEMBARRIER && !fence_register();
+}
+
+static const struct choice *choose_by_fence(void)
+{
+	switch (fence_method()) {
+	case FENCE_AFFINITY:
+		return &affinity;
+	case FENCE_NOTHING:
+		return &guard;
+	default:
+		return by_membarrier() ? &membarrier : &nothing;
+	}
+}
 
 static const struct choice *choose(void)
 {
@@ -60,11 +103,13 @@ static const struct choice *choose(void)
 	case RSEQ_OP_BACKEND_KERNEL:
 		return kernel_probe() ? &kernel_missing : &kernel_asked;
 	case RSEQ_OP_BACKEND_MEMBARRIER:
-		return fence_register() ? &membarrier_missing : &membarrier_asked;
+		return by_membarrier() ? &membarrier_asked : &membarrier_missing;
+	case RSEQ_OP_BACKEND_AFFINITY:
+		return fence_method() == FENCE_AFFINITY ? &affinity_asked : &affinity_missing;
+	case RSEQ_OP_BACKEND_GUARD:
+		return &guard_asked;
 	default:
-		if (!kernel_probe())
-			return &kernel;
-		return fence_register() ? &nothing : &membarrier;
+		return kernel_probe() ? choose_by_fence() : &kernel;
 	}
 }
 

@@ -25,12 +25,19 @@ static unsigned int env_number(const char *name, unsigned int least, unsigned in
 
 static enum rseq_op_backend env_backend(void)
 {
+	static const char *const names[] = {
+		[RSEQ_OP_BACKEND_KERNEL] = "kernel",
+		[RSEQ_OP_BACKEND_MEMBARRIER] = "membarrier",
+		[RSEQ_OP_BACKEND_AFFINITY] = "affinity",
+		[RSEQ_OP_BACKEND_GUARD] = "guard",
+	};
 	const char *s = secure_getenv("RSEQ_OP_BACKEND");
+	unsigned int i;
 
-	if (s && !strcmp(s, "kernel"))
-		return RSEQ_OP_BACKEND_KERNEL;
-	if (s && !strcmp(s, "membarrier"))
-		return RSEQ_OP_BACKEND_MEMBARRIER;
+	for (i = RSEQ_OP_BACKEND_KERNEL; s && i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(s, names[i]))
+			return i;
+	}
 	return RSEQ_OP_BACKEND_NONE;
 }
 
@@ -39,4 +46,5 @@ void config_init(void)
 	config.max_aborts = env_number("RSEQ_OP_MAX_ABORTS", 1, config.max_aborts);
 	config.force_fallback = env_number("RSEQ_OP_FORCE_FALLBACK", 0, 0);
 	config.backend = env_backend();
+	config.report = env_number("RSEQ_OP_REPORT", 0, 0) == 1;
 }

@@ -40,6 +40,21 @@ static int parse_number(const char **s)
 	return n;
 }
 
+/* Ranges of a list, one after the other; false at its end. */
+static bool next_range(const char **s, int *first, int *last)
+{
+	if (**s < '0' || **s > '9')
+		return false;
+	*first = *last = parse_number(s);
+	if (**s == '-') {
+		++*s;
+		*last = parse_number(s);
+	}
+	if (**s == ',')
+		++*s;
+	return true;
+}
+
 static void add_range(int first, int last)
 {
 	int cpu;
@@ -55,22 +70,30 @@ void cpus_init(void)
 {
 	char buf[4096];
 	const char *s = buf;
+	int first, last;
 
 	if (!read_file("/sys/devices/system/cpu/possible", buf, sizeof(buf)))
 		buf[0] = '\0';
-	while (*s >= '0' && *s <= '9') {
-		int first = parse_number(&s), last = first;
-
-		if (*s == '-') {
-			s++;
-			last = parse_number(&s);
-		}
+	while (next_range(&s, &first, &last))
 		add_range(first, last);
-		if (*s == ',')
-			s++;
-	}
 	if (!nr_cpus)
 		add_range(0, RSEQ_OP_CPU_MAX - 1);
+}
+
+/* Where the list cannot be read, all are. */
+bool cpus_online(int cpu)
+{
+	char buf[4096];
+	const char *s = buf;
+	int first, last;
+
+	if (!read_file("/sys/devices/system/cpu/online", buf, sizeof(buf)))
+		return true;
+	while (next_range(&s, &first, &last)) {
+		if (cpu >= first && cpu <= last)
+			return true;
+	}
+	return false;
 }
 
 bool cpus_possible(int cpu)

@@ -6,7 +6,9 @@
  *
  * membarrier(2) interrupts each CPU that runs a thread of the process, and makes that
  * thread abort; one that does not run was preempted, and aborts when it runs again. With
- * cpu_opv(2) a vector without operations does the same for one CPU.
+ * cpu_opv(2) a vector without operations does the same for one CPU. See affinity.c for
+ * the third. Where there is none, no thread may run a sequence at all: that must be known
+ * before the first one, so the way is chosen when the library is loaded.
  */
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -17,6 +19,35 @@
 static long membarrier(int cmd, unsigned int flags, int cpu)
 {
 	return raw_syscall(SYS_membarrier, cmd, flags, cpu, 0, 0, 0);
+}
+
+static bool membarrier_works(void)
+{
+	return probe(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0, 0) >= 0 &&
+	       membarrier(MEMBARRIER_CMD_QUERY, 0, 0) & MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ;
+}
+
+static enum fence_method method;
+
+void fence_init(void)
+{
+	if (config.backend == RSEQ_OP_BACKEND_GUARD)
+		method = FENCE_NOTHING;
+	else if (config.backend == RSEQ_OP_BACKEND_AFFINITY)
+		method = affinity_works() ? FENCE_AFFINITY : FENCE_NOTHING;
+	else if (membarrier_works())
+		method = FENCE_MEMBARRIER;
+	else if (!kernel_probe())
+		method = FENCE_KERNEL;
+	else if (area_rseq_works() && affinity_works())
+		method = FENCE_AFFINITY;
+	else
+		method = FENCE_NOTHING;
+}
+
+enum fence_method fence_method(void)
+{
+	return method;
 }
 
 /* Repeating it does no harm, so threads may get here at once. */
@@ -56,9 +87,16 @@ static int fence_by_kernel(struct place at)
 
 int fence(struct place at)
 {
-	if (!fence_register())
-		return fence_by_membarrier(at);
-	return fence_by_kernel(at);
+	switch (method) {
+	case FENCE_MEMBARRIER:
+		return fence_register() ?: fence_by_membarrier(at);
+	case FENCE_KERNEL:
+		return fence_by_kernel(at);
+	case FENCE_AFFINITY:
+		return affinity_fence(at);
+	default:
+		return 0;
+	}
 }
 
 int rseq_op_fence(int cpu)
@@ -84,7 +122,10 @@ static int wait_for_vectors(enum by by)
 
 int rseq_op_fence_all(void)
 {
-	int ret = fence((struct place){ BY_CID, 0 });
+	int ret;
+
+	atomic_thread_fence(memory_order_seq_cst);	/* scenario C, where there is no fence */
+	ret = fence((struct place){ BY_CID, 0 });
 
 	if (!ret)
 		ret = wait_for_vectors(BY_CPU);

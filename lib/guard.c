@@ -34,6 +34,8 @@
  *    The tags that the operations in the caller's code look at then never match,
  *    so that each operation enters the library, where it is counted and goes on
  *    with the tags that the guard works on. It costs nothing when it is off.
+ *    Where there is no fence the same tags keep all operations out of sequences, and
+ *    the library does not try any either.
  *
  * C. A fence for all places
  *
@@ -109,7 +111,7 @@ static void force(enum by by)
 
 void guard_init(void)
 {
-	if (config.force_fallback) {
+	if (config.force_fallback || fence_method() == FENCE_NOTHING) {
 		force(BY_CPU);
 		force(BY_CID);
 	}

@@ -12,5 +12,6 @@ static void init(void)
 	config_init();
 	area_init();
 	cpus_init();
+	fence_init();
 	guard_init();
 }

@@ -14,6 +14,12 @@
 /* raw.c: system calls, returning -errno and leaving errno alone. */
 long raw_syscall(long nr, long a, long b, long c, long d, long e, long f);
 
+void block_signals(uint64_t *old);
+void restore_signals(const uint64_t *old);
+
+/* probe.c: the same, of a call that a seccomp filter might kill for. */
+long probe(long nr, long a, long b, long c, long d);
+
 /* Whose data it is: that of a CPU, or of a concurrency ID. */
 enum by { BY_CPU, BY_CID };
 struct place {
@@ -25,17 +31,20 @@ struct place {
 void area_init(void);
 int area_cpu(void);
 int area_index(enum by by);
+bool area_rseq_works(void);
 bool area_register_thread(void);
 
 /* cpus.c: which CPUs there are. */
 void cpus_init(void);
 bool cpus_possible(int cpu);
+bool cpus_online(int cpu);	/* looked up each time */
 
 /* config.c: what the environment asks for. */
 struct config {
 	unsigned int max_aborts;	/* attempts that abort before the backend */
 	unsigned int force_fallback;	/* every n-th operation takes it; 0: none */
 	enum rseq_op_backend backend;	/* NONE: choose */
+	bool report;			/* at the end of the process */
 };
 extern struct config config;
 void config_init(void);
@@ -49,8 +58,20 @@ void guard_close(struct place at);
 void guard_open(struct place at);
 
 /* fence.c: until the sequences under way have committed or will abort. 0 or -errno. */
+enum fence_method {
+	FENCE_MEMBARRIER,
+	FENCE_KERNEL,		/* an empty vector */
+	FENCE_AFFINITY,
+	FENCE_NOTHING,		/* there is no fence, so there are no sequences either */
+};
+void fence_init(void);
+enum fence_method fence_method(void);
 int fence_register(void);
 int fence(struct place at);
+
+/* affinity.c */
+int affinity_fence(struct place at);
+bool affinity_works(void);
 
 /* interp.c: what a vector means, on plain memory. */
 enum access { ACCESS_READ, ACCESS_WRITE };

@@ -24,12 +24,17 @@ int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, b
 	return (int)ret;
 }
 
-/* 0, or -errno where the call, or an operation that we use, is not there. */
+/* 0, or -errno where the call, or an operation that we use, is not there. Asked once. */
 int kernel_probe(void)
 {
-	long nr = cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG);
+	static _Atomic int answer = 1;
+	int ret = atomic_load_explicit(&answer, memory_order_relaxed);
+	long nr;
 
-	if (nr < 0)
-		return (int)nr;
-	return nr >= NR_CPU_OPS ? 0 : -ENOSYS;
+	if (ret > 0) {
+		nr = probe(NR_CPU_OPV, 0, 0, 0, CPU_OP_NR_FLAG);
+		ret = nr < 0 ? (int)nr : nr >= NR_CPU_OPS ? 0 : -ENOSYS;
+		atomic_store_explicit(&answer, ret, memory_order_relaxed);
+	}
+	return ret;
 }

@@ -15,6 +15,7 @@
  * It works for one process: what is shared with others is not excluded.
  */
 #include <errno.h>
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -29,19 +30,73 @@
 # define MADV_POPULATE_WRITE	23
 #endif
 
-static int populate(uint64_t addr, uint32_t len, enum access access)
+static uintptr_t page_mask(void)
 {
 	static long page_size;
-	uintptr_t start, end = (uintptr_t)addr + len;
 
 	if (!page_size)
 		page_size = sysconf(_SC_PAGESIZE);
+	return -(uintptr_t)page_size;
+}
+
+static long populate_range(uintptr_t start, size_t len, enum access access)
+{
+	return raw_syscall(SYS_madvise, (long)start, (long)len,
+			   access == ACCESS_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ,
+			   0, 0, 0);
+}
+
+/* Does the kernel know how? Asked of memory that is there. */
+static bool can_populate(void)
+{
+	static _Atomic int can = -1;	/* not asked */
+	int ret = atomic_load_explicit(&can, memory_order_relaxed);
+
+	if (ret < 0) {
+		uintptr_t here = (uintptr_t)&can & page_mask();
+
+		ret = !populate_range(here, ~page_mask() + 1, ACCESS_READ);
+		atomic_store_explicit(&can, ret, memory_order_relaxed);
+	}
+	return ret;
+}
+
+/*
+ * Before Linux 5.14: let the kernel read a byte, or or 0 to a word, which changes nothing
+ * whoever else stores to it. The kernel, unlike a plain access, says what cannot be done.
+ */
+static int touch_page(uintptr_t addr, enum access access)
+{
+	char byte;
+	uint32_t unused = 0;
+	struct iovec here = { &byte, 1 }, there = { (void *)addr, 1 };
+
+	if (access == ACCESS_WRITE)
+		return raw_syscall(SYS_futex, (long)&unused, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG,
+				   0, 0, (long)(addr & ~(uintptr_t)3),
+				   FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0)) < 0 ? -EFAULT : 0;
+	return raw_syscall(SYS_process_vm_readv, raw_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0),
+			   (long)&here, 1, (long)&there, 1, 0) == 1 ? 0 : -EFAULT;
+}
+
+static int touch(uintptr_t start, uintptr_t end, enum access access)
+{
+	int ret = 0;
+
+	for (; start != end && !ret; start += ~page_mask() + 1)
+		ret = touch_page(start, access);
+	return ret;
+}
+
+static int populate(uint64_t addr, uint32_t len, enum access access)
+{
+	uintptr_t start = (uintptr_t)addr & page_mask(), end = (uintptr_t)addr + len;
+
 	if (end < addr)
 		return -EFAULT;
-	start = (uintptr_t)addr & -(uintptr_t)page_size;
-	return raw_syscall(SYS_madvise, (long)start, (long)(end - start),
-			   access == ACCESS_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ,
-			   0, 0, 0) ? -EFAULT : 0;
+	if (can_populate())
+		return populate_range(start, end - start, access) ? -EFAULT : 0;
+	return touch(start, ((end - 1) & page_mask()) + ~page_mask() + 1, access);
 }
 
 /* Copy a vector that may lie anywhere. */
@@ -57,20 +112,6 @@ static int fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_
 		return -EFAULT;
 	memcpy(copy, ops, size);
 	return 0;
-}
-
-/* The raw call also blocks the signals that libc keeps for itself. */
-static void block_signals(uint64_t *old)
-{
-	const uint64_t all = ~UINT64_C(0);
-
-	raw_syscall(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, (long)&all, (long)old,
-		    sizeof(*old), 0, 0);
-}
-
-static void restore_signals(const uint64_t *old)
-{
-	raw_syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, (long)old, 0, sizeof(*old), 0, 0);
 }
 
 static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct place at)

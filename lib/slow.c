@@ -65,6 +65,8 @@ bool slow_retry(struct slow *s)
 		s->entered = true;
 		if (!valid(s->at))
 			return give_up(s, COUNT_REMOTE);
+		if (fence_method() == FENCE_NOTHING)
+			return give_up(s, area_cpu() < 0 ? COUNT_UNREGISTERED : COUNT_CLOSED);
 		if (config.force_fallback)
 			return !forced() || give_up(s, COUNT_FORCED);
 	}

@@ -18,10 +18,12 @@
  *		-EINVAL	@cpu is not a possible CPU of this machine
  *		-EFAULT	an operand is not accessible (noticed outside the sequence
  *			only; in the sequence it is a SIGSEGV, as for any store)
- *		-ENOSYS	neither cpu_opv(2) nor membarrier(2) is to be had
+ *		-ENOSYS	the backend that RSEQ_OP_BACKEND asks for is not to be had, or
+ *			a seccomp filter has come since the library was loaded
  *		-EPERM	by cpu_opv(2): @cpu runs another process, which may share
- *			the operands, and the caller may not disturb it; or a
- *			seccomp filter refuses membarrier(2)
+ *			the operands, and the caller may not disturb it; by affinity:
+ *			the caller cannot get to @cpu; or a seccomp filter, installed
+ *			later, refuses what the backend uses
  *		-ENOMEM	the kernel is out of memory
  * and leaves errno alone.
  *
@@ -190,7 +192,7 @@ int rseq_op_cpu_possible(int cpu);
  * comparison that does not hold takes effect, so comparisons go first.
  *
  * Return: 0, i + 1 where comparison i did not hold, or -errno: as above (-EFAULT is
- * also said of @ops, but not by a sequence; on the membarrier backend, an operand that
+ * also said of @ops, but not by a sequence; but for cpu_opv(2), an operand that
  * another thread unmaps in the course of the call may be a SIGSEGV instead), and
  *	-EINVAL	what cpu_opv(2) calls invalid, to be tried or not; @flags
  *	-EAGAIN	as -EFAULT, for an operand with expect_fault; with RSEQ_OP_TRY, the
@@ -227,14 +229,18 @@ enum rseq_op_backend {
 	RSEQ_OP_BACKEND_NONE,		/* not at all: -ENOSYS */
 	RSEQ_OP_BACKEND_KERNEL,		/* cpu_opv(2) */
 	RSEQ_OP_BACKEND_MEMBARRIER,	/* emulated: close the CPU, fence, run, reopen */
+	RSEQ_OP_BACKEND_AFFINITY,	/* the same, but the fence is to run on the CPU */
+	RSEQ_OP_BACKEND_GUARD,		/* no fence, and so no sequences: close, run, reopen */
 };
 
 /**
  * rseq_op_backend() - say which backend this process uses, and why
  * @why:	If not NULL, *why is set to a sentence in English, a constant.
  *
- * The choice is made once, by this call or the first operation that needs one.
- * RSEQ_OP_BACKEND in the environment, "kernel" or "membarrier", overrides it.
+ * The choice is made once, by this call or the first operation that needs one; a seccomp
+ * filter that is installed later has to allow it.
+ * RSEQ_OP_BACKEND in the environment, "kernel", "membarrier", "affinity" or "guard",
+ * overrides it.
  *
  * Return: the backend.
  */
@@ -246,7 +252,8 @@ enum rseq_op_backend rseq_op_backend(const char **why);
  * An operation that ends in the backend is counted once, by the reason:
  * @aborted:		its sequence aborted RSEQ_OP_MAX_ABORTS times in a row
  * @remote:		it aims at a CPU other than the current one
- * @closed:		the backend was at work for the CPU, and stayed so
+ * @closed:		the backend was at work for the CPU, and stayed so; or there are
+ *			no sequences (RSEQ_OP_BACKEND_GUARD)
  * @unregistered:	the thread has no struct rseq, nor can get one
  * @forced:		RSEQ_OP_FORCE_FALLBACK asked for it
  * @vector:		rseq_op(): it is not a sequence

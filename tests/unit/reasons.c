@@ -208,6 +208,54 @@ static void test_force_fallback_nonsense_ignored(void **state)
 	assert_int_equal(start("forced", "RSEQ_OP_FORCE_FALLBACK", "3x"), 2 << 8);
 }
 
+/* What a process writes to standard error. */
+static void report_of(const char *value, char *text, size_t size)
+{
+	int pipe_fds[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe(pipe_fds), 0);
+	pid = fork();
+	if (!pid) {
+		dup2(pipe_fds[1], STDERR_FILENO);
+		setenv("RSEQ_OP_FORCE_FALLBACK", "3", 1);
+		setenv("RSEQ_OP_BACKEND", "membarrier", 1);
+		setenv("RSEQ_OP_REPORT", value, 1);
+		execl("/proc/self/exe", "reasons", "forced", (char *)NULL);
+		_exit(127);
+	}
+	close(pipe_fds[1]);
+	n = read(pipe_fds[0], text, size - 1);
+	assert_true(n >= 0);
+	text[n] = '\0';
+	close(pipe_fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* One line, and none without being asked. Aborts come as they please. */
+static void test_report(void **state)
+{
+	char text[500];
+	unsigned int n[7];
+	int pid, end = 0;
+
+	(void)state;
+	report_of("1", text, sizeof(text));
+	assert_int_equal(sscanf(text, "rseq_op[%d]: backend membarrier; by it: aborted %u, "
+				"remote %u, closed %u, unregistered %u, forced %u, vector %u; "
+				"aborts %u%n", &pid, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5],
+				&n[6], &end), 8);
+	assert_string_equal(text + end, "\n");
+	assert_int_equal(n[4], 100);
+	assert_int_equal(n[5], 0);
+	report_of("0", text, sizeof(text));
+	assert_string_equal(text, "");
+	report_of("yes", text, sizeof(text));
+	assert_string_equal(text, "");
+}
+
 static void test_backend_membarrier(void **state)
 {
 	(void)state;
@@ -238,6 +286,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_stats_shorter_and_longer),
 		cmocka_unit_test(test_force_fallback_every_third),
 		cmocka_unit_test(test_force_fallback_nonsense_ignored),
+		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_backend_membarrier),
 		cmocka_unit_test(test_backend_kernel_or_none),
 		cmocka_unit_test(test_fence_refused_is_an_error),

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Seccomp filters that refuse what the library would like to use, or kill who asks: each
+ * time the operations work, and the backend is the best that is left. A filter is installed
+ * before a program, this one, is started, so that it is there when the library is loaded.
+ */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <rseq_op/lock.h>
+
+#include "test.h"
+
+#define KILL		(-1)
+#define THREADS		4
+#define ADDS		20000
+#define GOOD		40	/* + the backend: the status of a program that worked */
+#define POPULATE_READ	22	/* madvise(2); POPULATE_WRITE follows */
+#define MAX_CALLS	4
+
+struct refusal {
+	int calls[MAX_CALLS];	/* 0: no more */
+	int how;		/* an errno, or KILL */
+};
+
+/* What a program does under a filter. */
+
+static intptr_t words[RSEQ_OP_CPU_MAX][8];
+
+static void *add(void *arg)
+{
+	uint32_t random = *(uint32_t *)arg;
+	int i;
+
+	for (i = 0; i < ADDS; i++) {
+		int cpu = next_random(&random) % 8 ? rseq_op_current_cpu() :
+			  (int)(next_random(&random) % (unsigned int)rseq_op_nr_cpus());
+
+		if (!rseq_op_cpu_possible(cpu))
+			cpu = 0;
+		if (rseq_op_addv(&words[cpu][0], 1, cpu))
+			return arg;
+	}
+	return NULL;
+}
+
+/* Of a vector with two stores and a comparison, on every CPU. */
+static bool vectors_right(void)
+{
+	intptr_t pair[2];
+	int cpu;
+
+	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
+		pair[0] = 5, pair[1] = 6;
+		if (!rseq_op_cpu_possible(cpu))
+			continue;
+		if (rseq_op_cmpeqv_storev_storev(&pair[0], 4, &pair[1], 9, 9, cpu) != 1 ||
+		    rseq_op_cmpeqv_storev_storev(&pair[0], 5, &pair[1], 8, 7, cpu) ||
+		    pair[0] != 7 || pair[1] != 8)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Waiters try to store to the lock's word while its holder gives it back by a plain store:
+ * whatever the backend does to the word before it compares, it must not undo that.
+ */
+static struct rseq_op_lock lock;	/* of CPU 0 */
+static intptr_t locked_adds;
+
+static void *add_locked(void *arg)
+{
+	int i;
+
+	for (i = 0; i < ADDS / 4; i++) {
+		if (rseq_op_lock_cpu(&lock, 0))
+			return arg;
+		locked_adds++;
+		rseq_op_unlock_cpu(&lock, 0);
+	}
+	return NULL;
+}
+
+static bool run_threads(void *(*run)(void *arg))
+{
+	uint32_t seeds[THREADS] = { 1, 2, 3, 4 };
+	pthread_t t[THREADS];
+	bool good = true;
+	size_t i;
+
+	for (i = 0; i < THREADS; i++) {
+		if (pthread_create(&t[i], NULL, run, &seeds[i]))
+			return false;
+	}
+	for (i = 0; i < THREADS; i++) {
+		void *failed;
+
+		good = !pthread_join(t[i], &failed) && !failed && good;
+	}
+	return good;
+}
+
+static bool lock_works(void)
+{
+	return run_threads(add_locked) && locked_adds == THREADS * (ADDS / 4) && !lock.held;
+}
+
+static bool adds_none_lost(void)
+{
+	intptr_t sum = 0;
+	int cpu;
+
+	if (!run_threads(add))
+		return false;
+	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++)
+		sum += words[cpu][0];
+	return sum == THREADS * ADDS;
+}
+
+/* Memory that is not there, or not to be written, is an error, and nothing else. */
+static bool errors_right(void)
+{
+	long size = sysconf(_SC_PAGESIZE);
+	intptr_t *p = mmap(NULL, (size_t)size * 2, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	intptr_t word = 1;
+	char *second = (char *)p + size;
+	struct cpu_op ops[] = {
+		{ .op = CPU_ADD_OP, .len = 8,
+		  .u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } },
+		{ .op = CPU_ADD_OP, .len = 8,
+		  .u.arithmetic_op = { .p = (uintptr_t)second, .count = 1 } },
+	};
+	int cpu = rseq_op_current_cpu();
+
+	if (p == MAP_FAILED || rseq_op(ops, 2, cpu, 0) || *(intptr_t *)second != 1 ||
+	    mprotect(second, (size_t)size, PROT_READ) || rseq_op(ops, 2, cpu, 0) != -EFAULT ||
+	    munmap(second, (size_t)size) || rseq_op(ops, 2, cpu, 0) != -EFAULT)
+		return false;
+	return word == 2;
+}
+
+static int work(void)
+{
+	if (!adds_none_lost())
+		return 1;
+	if (!vectors_right())
+		return 2;
+	if (!errors_right())
+		return 3;
+	if (!lock_works())
+		return 4;
+	return GOOD + (int)rseq_op_backend(NULL);
+}
+
+/* Where the refusals are made. */
+
+static unsigned int action(int how)
+{
+	return how == KILL ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | (unsigned int)how;
+}
+
+static bool install(const struct refusal *r)
+{
+	struct sock_filter code[2 * MAX_CALLS + 2] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	};
+	struct sock_fprog filter = { .len = 1, .filter = code };
+	int i;
+
+	for (i = 0; i < MAX_CALLS && r->calls[i]; i++) {
+		code[filter.len++] = (struct sock_filter)
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)r->calls[i], 0, 1);
+		code[filter.len++] = (struct sock_filter)
+			BPF_STMT(BPF_RET | BPF_K, action(r->how));
+	}
+	code[filter.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+/* As a kernel before 5.14: what madvise(2) does not know is EINVAL. */
+static bool install_no_populate(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, POPULATE_READ, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, POPULATE_READ + 1, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+/* NULL: no populating. */
+static int status_under(const struct refusal *r)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_int_not_equal(pid, -1);
+	if (!pid) {
+		alarm(60);
+		unsetenv("RSEQ_OP_BACKEND");
+		if (r && r->calls[0] == SYS_rseq)	/* libc would be killed first */
+			setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
+		if (!r)
+			setenv("RSEQ_OP_BACKEND", "membarrier", 1);
+		if (r ? install(r) : install_no_populate())
+			execl("/proc/self/exe", "filters", "work", (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void check(int call, int call2, int call3, enum rseq_op_backend expected)
+{
+	static const int hows[] = { ENOSYS, EPERM, KILL };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(hows); i++) {
+		struct refusal r = { { call, call2, call3 }, hows[i] };
+
+		print_message("# %d, %d, %d refused: %d\n", call, call2, call3, hows[i]);
+		assert_int_equal(status_under(&r), GOOD + (int)expected);
+	}
+}
+
+static enum rseq_op_backend best(enum rseq_op_backend otherwise)
+{
+	return cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG) > 0 ? RSEQ_OP_BACKEND_KERNEL : otherwise;
+}
+
+static void test_cpu_opv_refused(void **state)
+{
+	(void)state;
+	check(NR_CPU_OPV, 0, 0, RSEQ_OP_BACKEND_MEMBARRIER);
+}
+
+static void test_membarrier_refused(void **state)
+{
+	(void)state;
+	check(SYS_membarrier, 0, 0, best(RSEQ_OP_BACKEND_AFFINITY));
+}
+
+static void test_both_refused(void **state)
+{
+	(void)state;
+	check(SYS_membarrier, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_AFFINITY);
+}
+
+static void test_all_refused(void **state)
+{
+	(void)state;
+	check(SYS_membarrier, NR_CPU_OPV, SYS_sched_setaffinity, RSEQ_OP_BACKEND_GUARD);
+}
+
+static void test_rseq_refused(void **state)
+{
+	(void)state;
+	check(SYS_rseq, 0, 0, best(RSEQ_OP_BACKEND_MEMBARRIER));
+	check(SYS_rseq, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_MEMBARRIER);
+}
+
+/* The kernel that has no rseq(2) has the rest neither; a filter that refuses all, too. */
+static void test_everything_refused(void **state)
+{
+	const struct refusal r = { { SYS_rseq, SYS_membarrier, NR_CPU_OPV,
+				     SYS_sched_setaffinity }, ENOSYS };
+
+	(void)state;
+	assert_int_equal(status_under(&r), GOOD + RSEQ_OP_BACKEND_GUARD);
+}
+
+static void test_populate_unknown(void **state)
+{
+	(void)state;
+	assert_int_equal(status_under(NULL), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cpu_opv_refused),
+		cmocka_unit_test(test_membarrier_refused),
+		cmocka_unit_test(test_both_refused),
+		cmocka_unit_test(test_all_refused),
+		cmocka_unit_test(test_rseq_refused),
+		cmocka_unit_test(test_everything_refused),
+		cmocka_unit_test(test_populate_unknown),
+	};
+
+	if (argc > 1 && !strcmp(argv[1], "work"))
+		return work();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
