@@ -20,40 +20,25 @@
 
 #include "internal.h"
 
-#define LONG_BITS	(8 * sizeof(long))
 #define PAUSE_MS	2
 #define WAIT_MS		500
 
-struct mask {
-	unsigned long bits[RSEQ_OP_CPU_MAX / LONG_BITS];
-};
-
-static long get_mask(struct mask *mask)
+static long get_mask(struct cpus *mask)
 {
 	return raw_syscall(SYS_sched_getaffinity, 0, sizeof(*mask), (long)mask, 0, 0, 0);
 }
 
-static long set_mask(const struct mask *mask)
+static long set_mask(const struct cpus *mask)
 {
 	return raw_syscall(SYS_sched_setaffinity, 0, sizeof(*mask), (long)mask, 0, 0, 0);
 }
 
-static void set_cpu(struct mask *mask, int cpu)
-{
-	mask->bits[(size_t)cpu / LONG_BITS] |= 1UL << (size_t)cpu % LONG_BITS;
-}
-
-static bool has_cpu(const struct mask *mask, int cpu)
-{
-	return mask->bits[(size_t)cpu / LONG_BITS] >> (size_t)cpu % LONG_BITS & 1;
-}
-
-static int count_cpus(const struct mask *mask)
+static int count_cpus(const struct cpus *mask)
 {
 	int cpu, n = 0;
 
 	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++)
-		n += has_cpu(mask, cpu);
+		n += cpus_have(mask, cpu);
 	return n;
 }
 
@@ -63,6 +48,14 @@ static bool runs_on(int cpu)
 	unsigned int here;
 
 	return !raw_syscall(SYS_getcpu, (long)&here, 0, 0, 0, 0, 0) && here == (unsigned int)cpu;
+}
+
+static bool is_offline(int cpu)
+{
+	struct cpus online;
+
+	cpus_read_online(&online);
+	return !cpus_have(&online, cpu);
 }
 
 static void pause_for_a_moment(void)
@@ -79,16 +72,16 @@ static void pause_for_a_moment(void)
  */
 static int visit(int cpu)
 {
-	struct mask mask = { { 0 } };
+	struct cpus mask = { { 0 } };
 	int waited;
 	long ret;
 
-	set_cpu(&mask, cpu);
+	cpus_add(&mask, cpu);
 	for (waited = 0; waited < WAIT_MS; waited += PAUSE_MS) {
 		ret = set_mask(&mask);
 		if (!ret && runs_on(cpu))
 			return 0;
-		if (ret == -EINVAL && !cpus_online(cpu))
+		if (ret == -EINVAL && is_offline(cpu))
 			return 0;
 		if (ret && ret != -EINVAL)
 			break;
@@ -109,20 +102,22 @@ static int visit_all(void)
 }
 
 /* CPUs that are offline are not in what the kernel says; the thread may have had them. */
-static void add_offline(struct mask *mask)
+static void add_offline(struct cpus *mask)
 {
+	struct cpus online;
 	int cpu;
 
+	cpus_read_online(&online);
 	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
-		if (cpus_possible(cpu) && !has_cpu(mask, cpu) && !cpus_online(cpu))
-			set_cpu(mask, cpu);
+		if (cpus_possible(cpu) && !cpus_have(&online, cpu))
+			cpus_add(mask, cpu);
 	}
 }
 
 /* But not where somebody else has said meanwhile where the thread is to run. */
-static void restore(struct mask *mask)
+static void restore(struct cpus *mask)
 {
-	struct mask now = { { 0 } };
+	struct cpus now = { { 0 } };
 
 	if (get_mask(&now) > 0 && count_cpus(&now) != 1)
 		return;
@@ -135,7 +130,7 @@ static void restore(struct mask *mask)
 
 int affinity_fence(struct place at)
 {
-	struct mask before = { { 0 } };
+	struct cpus before = { { 0 } };
 	uint64_t signals;
 	long ret;
 
@@ -152,7 +147,7 @@ int affinity_fence(struct place at)
 /* All CPUs must be within reach: in a cpuset they are not. */
 bool affinity_works(void)
 {
-	struct mask mask = { { 0 } };
+	struct cpus mask = { { 0 } };
 
 	return probe(SYS_sched_getaffinity, 0, sizeof(mask), (long)&mask, 0) >= 0 &&
 	       get_mask(&mask) > 0 &&

@@ -10,6 +10,8 @@
 
 #include "internal.h"
 
+#define LONG_BITS	(8 * sizeof(long))
+
 static bool possible[RSEQ_OP_CPU_MAX];
 static int nr_cpus;
 
@@ -80,20 +82,36 @@ void cpus_init(void)
 		add_range(0, RSEQ_OP_CPU_MAX - 1);
 }
 
+static void parse_list(struct cpus *cpus, const char *s)
+{
+	int cpu, first, last;
+
+	while (next_range(&s, &first, &last)) {
+		for (cpu = first; cpu <= last && cpu < RSEQ_OP_CPU_MAX; cpu++)
+			cpus_add(cpus, cpu);
+	}
+}
+
 /* Where the list cannot be read, all are. */
-bool cpus_online(int cpu)
+void cpus_read_online(struct cpus *online)
 {
 	char buf[4096];
-	const char *s = buf;
-	int first, last;
 
+	memset(online, 0, sizeof(*online));
 	if (!read_file("/sys/devices/system/cpu/online", buf, sizeof(buf)))
-		return true;
-	while (next_range(&s, &first, &last)) {
-		if (cpu >= first && cpu <= last)
-			return true;
-	}
-	return false;
+		memset(online, 0xff, sizeof(*online));
+	else
+		parse_list(online, buf);
+}
+
+void cpus_add(struct cpus *cpus, int cpu)
+{
+	cpus->bits[(size_t)cpu / LONG_BITS] |= 1UL << (size_t)cpu % LONG_BITS;
+}
+
+bool cpus_have(const struct cpus *cpus, int cpu)
+{
+	return cpus->bits[(size_t)cpu / LONG_BITS] >> (size_t)cpu % LONG_BITS & 1;
 }
 
 bool cpus_possible(int cpu)

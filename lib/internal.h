@@ -37,7 +37,14 @@ bool area_register_thread(void);
 /* cpus.c: which CPUs there are. */
 void cpus_init(void);
 bool cpus_possible(int cpu);
-bool cpus_online(int cpu);	/* looked up each time */
+
+/* A set of CPUs, as the kernel has it. */
+struct cpus {
+	unsigned long bits[RSEQ_OP_CPU_MAX / (8 * sizeof(long))];
+};
+void cpus_add(struct cpus *cpus, int cpu);
+bool cpus_have(const struct cpus *cpus, int cpu);
+void cpus_read_online(struct cpus *online);	/* looked up each time */
 
 /* config.c: what the environment asks for. */
 struct config {
