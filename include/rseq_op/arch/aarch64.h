@@ -46,13 +46,17 @@
 	".quad 1f, 2f - 1f, 4f\n\t"					\
 	".popsection\n\t"						\
 	".pushsection __rseq_cs_ptr_array, \"aw?\"\n\t"			\
+	"10:\n\t"							\
 	".quad 3b\n\t"							\
-	".popsection\n\t"
+	".popsection\n\t"						\
+	RSEQ_OP_ASM_KEEP
 
 #define RSEQ_OP_ASM_EXIT(label)						\
 	".pushsection __rseq_exit_point_array, \"aw?\"\n\t"		\
+	"10:\n\t"							\
 	".quad 1f, %l[" #label "]\n\t"					\
-	".popsection\n\t"
+	".popsection\n\t"						\
+	RSEQ_OP_ASM_KEEP
 
 /* x10: the calling thread's struct rseq. */
 #define RSEQ_OP_ASM_ANNOUNCE						\

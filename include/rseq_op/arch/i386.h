@@ -30,13 +30,17 @@
 	".long 1f, 0, 2f - 1f, 0, 4f, 0\n\t"				\
 	".popsection\n\t"						\
 	".pushsection __rseq_cs_ptr_array, \"aw?\"\n\t"			\
+	"10:\n\t"							\
 	".long 3b, 0\n\t"						\
-	".popsection\n\t"
+	".popsection\n\t"						\
+	RSEQ_OP_ASM_KEEP
 
 #define RSEQ_OP_ASM_EXIT(label)						\
 	".pushsection __rseq_exit_point_array, \"aw?\"\n\t"		\
+	"10:\n\t"							\
 	".long 1f, 0, %l[" #label "], 0\n\t"				\
-	".popsection\n\t"
+	".popsection\n\t"						\
+	RSEQ_OP_ASM_KEEP
 
 /*
  * The address of the descriptor has to be found at run time in code that may lie
