@@ -47,7 +47,7 @@ fuzz_common += $(B)/lib/interp.o
 benches	:= $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
 examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 
-.PHONY: all lib tests clean help deps check check-fuzz check-scale check-aarch64 check-mutants demo bench install uninstall
+.PHONY: all lib tests clean help deps check check-fuzz check-scale check-aarch64 check-mutants check-unit demo bench
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -68,6 +68,9 @@ deps: ## Install the Debian packages needed, or say which are missing
 check: deps ## Run all tests, on this machine and in a VM with the patched kernel
 	$(Q)$(MAKE) lib tests $(examples)
 	$(Q)tests/check
+
+check-unit: lib tests ## The unit tests alone, on this machine, in seconds
+	$(Q)tests/check unit
 
 check-fuzz: deps ## A million random vectors, kernel against interpreter, in a VM with KASAN
 	$(Q)$(MAKE) lib tests
@@ -91,12 +94,15 @@ bench: lib $(benches) ## Measure the operations and, in the VM, count instructio
 	$(Q)bench/run
 
 include mk/kernel.mk
+include mk/install.mk
 
 # The library
 
+# No intermediate code in the static library: its objects are linked and their symbols
+# hidden here, which needs machine code.
 $(B)/lib/%.o: lib/%.c Makefile
 	$(Q)mkdir -p $(@D)
-	$(call say,CC,$@) $(CC) $(CFLAGS) $(need_cflags) $(lib_cflags) -c -o $@ $<
+	$(call say,CC,$@) $(CC) $(CFLAGS) $(need_cflags) $(lib_cflags) -fno-lto -c -o $@ $<
 
 $(B)/lib/%.lo: lib/%.c Makefile
 	$(Q)mkdir -p $(@D)
@@ -140,35 +146,6 @@ $(benches) $(examples): $(B)/%: $(B)/%.o $(static)
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
 
 # Around it
-
-D = $(DESTDIR)
-
-install: lib ## Install library, headers and man pages (DESTDIR= prefix= libdir=)
-	install -d "$(D)$(libdir)/pkgconfig" "$(D)$(includedir)/rseq_op/arch" \
-		"$(D)$(includedir)/rseq_op/librseq/rseq" \
-		"$(D)$(includedir)/linux" "$(D)$(mandir)/man2" "$(D)$(mandir)/man3"
-	install -m 644 $(static) "$(D)$(libdir)"
-	install -m 755 $(shared) "$(D)$(libdir)"
-	ln -sf $(notdir $(shared)) "$(D)$(libdir)/librseq_op.so.$(SOVERSION)"
-	ln -sf librseq_op.so.$(SOVERSION) "$(D)$(libdir)/librseq_op.so"
-	install -m 644 include/rseq_op/*.h "$(D)$(includedir)/rseq_op"
-	install -m 644 include/rseq_op/arch/*.h "$(D)$(includedir)/rseq_op/arch"
-	install -m 644 include/rseq_op/librseq/rseq/rseq.h "$(D)$(includedir)/rseq_op/librseq/rseq"
-	install -m 644 include/linux/cpu_opv.h "$(D)$(includedir)/linux"
-	install -m 644 man/*.2 "$(D)$(mandir)/man2"
-	install -m 644 man/*.3 "$(D)$(mandir)/man3"
-	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
-		-e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \
-		lib/rseq_op.pc.in > "$(D)$(libdir)/pkgconfig/rseq_op.pc"
-	$(if $(D),,-ldconfig)
-
-uninstall: ## Remove what install put there
-	cd "$(D)$(libdir)" && rm -f librseq_op.a librseq_op.so librseq_op.so.$(SOVERSION) \
-		$(notdir $(shared)) pkgconfig/rseq_op.pc
-	cd "$(D)$(mandir)" && rm -f $(patsubst man/%.2,man2/%.2,$(wildcard man/*.2)) \
-		$(patsubst man/%.3,man3/%.3,$(wildcard man/*.3))
-	rm -f "$(D)$(includedir)/linux/cpu_opv.h"
-	rm -rf "$(D)$(includedir)/rseq_op"
 
 clean: ## Remove build/ (kernels stay in the cache)
 	rm -rf $(B)

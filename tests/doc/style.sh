@@ -6,11 +6,12 @@
 . "$(dirname "$0")/../common/tap.bash"
 
 # What is tracked, or new and not ignored. Licence texts and letters carry no SPDX line,
-# and what a patch adds carries its own.
+# what a patch adds carries its own, debian/copyright speaks for its folder, and the ABI
+# is what a tool has written.
 files()
 {
 	git ls-files -z --cached --others --exclude-standard |
-		grep -zvE '^LICENSES/|\.patch$|/cover-letter\.txt$' |
+		grep -zvE '^LICENSES/|\.patch$|/cover-letter\.txt$|^debian/|\.abi$' |
 		while IFS= read -r -d '' f; do
 			[ -f "$f" ] && grep -qI . "$f" && printf '%s\n' "$f"
 		done
