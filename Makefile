@@ -95,6 +95,7 @@ bench: lib $(benches) ## Measure the operations and, in the VM, count instructio
 
 include mk/kernel.mk
 include mk/install.mk
+include mk/plugin.mk
 
 # The library
 

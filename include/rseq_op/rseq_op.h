@@ -37,9 +37,10 @@
  * that is not such an operation, its stores are relaxed.
  *
  * Unloading: struct rseq goes on pointing into the object that an operation was
- * compiled into, so that must not be unmapped: link a plugin with -z nodelete. There
- * is one library in a process: operations of two copies, one static and one shared,
- * do not exclude each other.
+ * compiled into, so that must not be unmapped. A shared object that includes this header
+ * therefore stays when dlclose() is called, as if linked with -z nodelete. There is one
+ * library in a process: operations of two copies, one static and one shared, do not
+ * exclude each other.
  *
  * Words that operations change are changed by nothing else but operations for
  * the same CPU; lock-prefixed and C11 atomics do not mix with them. They may be
@@ -281,6 +282,10 @@ struct rseq_op_stats {
  *		others 0, one that knows more leaves them out.
  */
 void rseq_op_stats(struct rseq_op_stats *stats, size_t size);
+
+/* Keep the object that something lies in from being unloaded; not an interface. */
+void rseq_op_keep_loaded(const void *object);
+#include <rseq_op/keep.h>
 
 #pragma GCC visibility pop
 
