@@ -144,6 +144,9 @@ $(tests): $(B)/%: $(B)/%.o $(test_common) $$($$(notdir $$(@D))_common) $(static)
 $(benches) $(examples): $(B)/%: $(B)/%.o $(static)
 	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
 
+# With a part of the library that is internal.
+$(B)/tests/unit/cpulist: $(B)/lib/cpulist.o $(B)/lib/raw.o
+
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
 
 # Around it

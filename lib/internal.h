@@ -34,16 +34,20 @@ int area_index(enum by by);
 bool area_rseq_works(void);
 bool area_register_thread(void);
 
-/* cpus.c: which CPUs there are. */
-void cpus_init(void);
-bool cpus_possible(int cpu);
-
-/* A set of CPUs, as the kernel has it. */
+/* cpulist.c: sets of CPUs, as the kernel has them, and its lists. */
 struct cpus {
 	unsigned long bits[RSEQ_OP_CPU_MAX / (8 * sizeof(long))];
 };
 void cpus_add(struct cpus *cpus, int cpu);
 bool cpus_have(const struct cpus *cpus, int cpu);
+
+/* A list that ends with its line; false where that cannot be had whole. */
+bool cpus_parse(struct cpus *cpus, const char *s);
+bool cpus_read(struct cpus *cpus, const char *path, const char *label);	/* NULL: all of it */
+
+/* cpus.c: which CPUs there are. */
+void cpus_init(void);
+bool cpus_possible(int cpu);
 void cpus_read_online(struct cpus *online);	/* looked up each time */
 
 /* config.c: what the environment asks for. */
