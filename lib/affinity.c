@@ -23,9 +23,18 @@
 #define PAUSE_MS	2
 #define WAIT_MS		500
 
-static long get_mask(struct cpus *mask)
+#define NOWHERE		(-1)
+
+/*
+ * Where the calling thread may run. The system call leaves out CPUs that are offline now,
+ * which the thread would lose for good.
+ */
+static bool get_mask(struct cpus *mask)
 {
-	return raw_syscall(SYS_sched_getaffinity, 0, sizeof(*mask), (long)mask, 0, 0, 0);
+	if (cpus_read(mask, "/proc/thread-self/status", "\nCpus_allowed_list:\t"))
+		return true;
+	memset(mask, 0, sizeof(*mask));
+	return raw_syscall(SYS_sched_getaffinity, 0, sizeof(*mask), (long)mask, 0, 0, 0) > 0;
 }
 
 static long set_mask(const struct cpus *mask)
@@ -33,13 +42,25 @@ static long set_mask(const struct cpus *mask)
 	return raw_syscall(SYS_sched_setaffinity, 0, sizeof(*mask), (long)mask, 0, 0, 0);
 }
 
-static int count_cpus(const struct cpus *mask)
+static long set_cpu(int cpu)
 {
-	int cpu, n = 0;
+	struct cpus mask = { { 0 } };
 
-	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++)
-		n += cpus_have(mask, cpu);
-	return n;
+	cpus_add(&mask, cpu);
+	return set_mask(&mask);
+}
+
+static bool same(const struct cpus *a, const struct cpus *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+static bool only(const struct cpus *mask, int cpu)
+{
+	struct cpus alone = { { 0 } };
+
+	cpus_add(&alone, cpu);
+	return same(mask, &alone);
 }
 
 /* Another thread's sched_setaffinity() may have come first: then the kernel says 0, too. */
@@ -70,15 +91,15 @@ static void pause_for_a_moment(void)
  * but also for one that is coming up, or going down, until its scheduler and the cpuset
  * have heard of it.
  */
-static int visit(int cpu)
+static int visit(int cpu, int *visited)
 {
-	struct cpus mask = { { 0 } };
 	int waited;
 	long ret;
 
-	cpus_add(&mask, cpu);
 	for (waited = 0; waited < WAIT_MS; waited += PAUSE_MS) {
-		ret = set_mask(&mask);
+		ret = set_cpu(cpu);
+		if (!ret)
+			*visited = cpu;
 		if (!ret && runs_on(cpu))
 			return 0;
 		if (ret == -EINVAL && is_offline(cpu))
@@ -90,58 +111,64 @@ static int visit(int cpu)
 	return -EPERM;
 }
 
-static int visit_all(void)
+static int visit_all(int *visited)
 {
 	int cpu, ret = 0;
 
 	for (cpu = 0; cpu < rseq_op_nr_cpus() && !ret; cpu++) {
 		if (cpus_possible(cpu))
-			ret = visit(cpu);
+			ret = visit(cpu, visited);
 	}
 	return ret;
 }
 
-/* CPUs that are offline are not in what the kernel says; the thread may have had them. */
-static void add_offline(struct cpus *mask)
+static void add_all(struct cpus *mask)
 {
-	struct cpus online;
-	int cpu;
-
-	cpus_read_online(&online);
-	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
-		if (cpus_possible(cpu) && !cpus_have(&online, cpu))
-			cpus_add(mask, cpu);
-	}
-}
-
-/* But not where somebody else has said meanwhile where the thread is to run. */
-static void restore(struct cpus *mask)
-{
-	struct cpus now = { { 0 } };
-
-	if (get_mask(&now) > 0 && count_cpus(&now) != 1)
-		return;
-	add_offline(mask);
-	if (!set_mask(mask))
-		return;
 	memset(mask, 0xff, sizeof(*mask));
-	set_mask(mask);
 }
 
+/* May the thread run wherever its cpuset allows? Afterwards it may. */
+static bool had_all(const struct cpus *mask)
+{
+	struct cpus all;
+
+	add_all(&all);
+	return !set_mask(&all) && get_mask(&all) && same(&all, mask);
+}
+
+/*
+ * Where the mask is not what the visit set, another thread has said meanwhile where this
+ * one is to run, and that stands; or the cpuset has lost the visited CPU, which shows in
+ * that it cannot be visited again. When it has none of the wanted CPUs, all it has will do.
+ */
+static void restore(struct cpus *wanted, int visited)
+{
+	struct cpus now;
+
+	if (visited != NOWHERE && get_mask(&now) && !only(&now, visited) && !set_cpu(visited))
+		*wanted = now;
+	if (!set_mask(wanted))
+		return;
+	add_all(wanted);
+	set_mask(wanted);
+}
+
+/* Who had all CPUs of the cpuset is to have those, too, that it gets later. */
 int affinity_fence(struct place at)
 {
-	struct cpus before = { { 0 } };
+	int visited = NOWHERE, ret = -EPERM;
+	struct cpus wanted;
 	uint64_t signals;
-	long ret;
 
 	block_signals(&signals);
-	ret = get_mask(&before);
-	if (ret > 0) {
-		ret = at.by == BY_CPU ? visit(at.index) : visit_all();
-		restore(&before);
+	if (get_mask(&wanted)) {
+		if (had_all(&wanted))
+			add_all(&wanted);
+		ret = at.by == BY_CPU ? visit(at.index, &visited) : visit_all(&visited);
+		restore(&wanted, visited);
 	}
 	restore_signals(&signals);
-	return (int)ret;
+	return ret;
 }
 
 /* All CPUs must be within reach: in a cpuset they are not. */
@@ -150,7 +177,6 @@ bool affinity_works(void)
 	struct cpus mask = { { 0 } };
 
 	return probe(SYS_sched_getaffinity, 0, sizeof(mask), (long)&mask, 0) >= 0 &&
-	       get_mask(&mask) > 0 &&
 	       !probe(SYS_sched_setaffinity, 0, sizeof(mask), (long)&mask, 0) &&
 	       !affinity_fence((struct place){ BY_CID, 0 });
 }

@@ -9,6 +9,9 @@
 
 #include "cpus.h"
 #include "cpuset.h"
+#include "threads.h"
+
+#define RUN_MS	4000
 
 static intptr_t words[RSEQ_OP_CPU_MAX][8];
 
@@ -102,12 +105,142 @@ static void test_outside_of_cpuset_eperm(void **state)
 	assert_true(words[first][0] == 2 && words[last][0] == 2);
 }
 
+static void ask_for(const int *cpus, int nr)
+{
+	cpu_set_t set;
+	int i;
+
+	CPU_ZERO(&set);
+	for (i = 0; i < nr; i++)
+		CPU_SET(cpus[i], &set);
+	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+static bool may_run_on(int cpu)
+{
+	cpu_set_t set;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
+	return CPU_ISSET(cpu, &set);
+}
+
+/* Kernels that take an offline CPU out of what is asked for lose it, whoever asks. */
+static bool kernel_keeps_offline(int cpu)
+{
+	int cpus[] = { allowed_cpu(0), cpu };
+	bool keeps;
+
+	assert_true(set_online(cpu, false));
+	ask_for(cpus, 2);
+	assert_true(set_online(cpu, true));
+	keeps = may_run_on(cpu);
+	unpin();
+	return keeps;
+}
+
+static void test_pins_outlast_offline_cpu(void **state)
+{
+	int last = allowed_cpu(nr_allowed_cpus() - 1), cpus[] = { allowed_cpu(0), last };
+	bool keeps;
+	int nr;
+
+	(void)state;
+	need_affinity();
+	need_vm();
+	if (nr_allowed_cpus() < 3)
+		skip_because("fewer than three CPUs");
+	keeps = kernel_keeps_offline(last);
+	for (nr = 1; nr <= 2; nr++) {
+		ask_for(cpus, nr);
+		assert_true(set_online(last, false));
+		assert_int_equal(add_two(allowed_cpu(1)), 0);
+		assert_int_equal(add_two(last), 0);
+		assert_true(set_online(last, true));
+		assert_true(may_run_on(cpus[0]));
+		assert_false(may_run_on(allowed_cpu(1)));
+		assert_int_equal(may_run_on(last), nr == 2 && keeps);
+	}
+	unpin();
+}
+
+/*
+ * The cpuset shrinks and grows under fences. Who is not pinned, the first two workers,
+ * may in the end run on all that the cpuset has, and the others where they were pinned.
+ */
+
+static volatile int fences_pause;
+static _Atomic int paused;
+
+static void add_two_anywhere(struct worker *w)
+{
+	int first = allowed_cpu(0);
+
+	if (w->index >= 2)
+		ask_for(&first, 1);
+	while (!workers_stopping()) {
+		int cpu = allowed_cpu((int)(next_random(&w->random) % (uint32_t)nr_allowed_cpus()));
+		int ret = add_two(cpu);
+
+		if (!ret)
+			w->done += 2;
+		else if (ret != -EPERM)
+			wrong(w, "CPU %d: %d", cpu, ret);
+		if (fences_pause) {
+			paused++;
+			while (fences_pause)
+				sleep_ms(1);
+		}
+	}
+	if (may_run_on(allowed_cpu(nr_allowed_cpus() - 1)) != (w->index < 2) || !may_run_on(first))
+		wrong(w, "the thread does not run where it should");
+}
+
+static void test_cpuset_shrinks_and_grows_under_fences(void **state)
+{
+	int first = allowed_cpu(0), last = allowed_cpu(nr_allowed_cpus() - 1), i;
+	uint32_t random = 1;
+	struct worker w[4];
+	uint64_t done = 0, end;
+	intptr_t sum = 0;
+
+	(void)state;
+	need_affinity();
+	need_vm();
+	if (last - first < 4)
+		skip_because("fewer than five CPUs");
+	memset(words, 0, sizeof(words));
+	assert_true(make_cpusets());
+	assert_true(set_cpuset("a", first, last));
+	assert_true(enter_cpuset("a", getpid()));
+	start_workers(w, 4, add_two_anywhere, NULL, NULL);
+	for (end = now_ms() + RUN_MS; now_ms() < end; sleep_ms(20))
+		assert_true(set_cpuset("a", first, first + 2 +
+				       (int)(next_random(&random) % (uint32_t)(last - first - 1))));
+	assert_true(set_cpuset("a", first, first + 2));
+	sleep_ms(3000);		/* each has been in a fence since, but no CPU comes or goes */
+	fences_pause = true;
+	while (paused < 4)
+		sleep_ms(10);
+	assert_true(set_cpuset("a", first, last));
+	stop_workers();
+	fences_pause = false;
+	finish_workers(w, 4);
+	for (i = 0; i < 4; i++)
+		done += w[i].done;
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		sum += words[allowed_cpu(i)][0];
+	print_message("# %lu done\n", (unsigned long)done);
+	assert_true(done > 0);
+	assert_int_equal(sum, done);
+}
+
 static int leave(void **state)
 {
 	(void)state;
 	if (getenv("TEST_VM")) {
 		set_online(allowed_cpu(nr_allowed_cpus() - 1), true);
 		remove_cpusets();
+		unpin();
 	}
 	return 0;
 }
@@ -118,6 +251,8 @@ int main(void)
 		cmocka_unit_test(test_caller_comes_back),
 		cmocka_unit_test_teardown(test_offline_cpu, leave),
 		cmocka_unit_test_teardown(test_outside_of_cpuset_eperm, leave),
+		cmocka_unit_test_teardown(test_pins_outlast_offline_cpu, leave),
+		cmocka_unit_test_teardown(test_cpuset_shrinks_and_grows_under_fences, leave),
 	};
 
 	nr_allowed_cpus();	/* looked up once */
