@@ -41,8 +41,14 @@ struct rseq_op_pool {
 	unsigned int flags;
 };
 
-/* Of all pools; not held while a process is forked, whose child could not release it. */
+/*
+ * Of all pools. fork() takes it, since the child could not release it for somebody else.
+ * Its handlers are there before those of any program that uses pools, so that it is taken
+ * after the program's locks, as a thread takes it that allocates with one held; and
+ * nothing is called under it that may take another.
+ */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int fork_handled = ENOMEM;	/* 0 or an errno */
 
 static void take_lock(void)
 {
@@ -54,9 +60,10 @@ static void release_lock(void)
 	pthread_mutex_unlock(&lock);
 }
 
+__attribute__((constructor(101)))
 static void prepare_for_fork(void)
 {
-	pthread_atfork(take_lock, release_lock, release_lock);
+	fork_handled = pthread_atfork(take_lock, release_lock, release_lock);
 }
 
 static size_t range_length(void)
@@ -216,6 +223,7 @@ static int take(struct rseq_op_pool *pool, struct range *r, void **item)
 	return 0;
 }
 
+/* -ENOENT: no range has an item to give. */
 static int alloc_locked(struct rseq_op_pool *pool, void **item)
 {
 	struct range *r;
@@ -224,12 +232,19 @@ static int alloc_locked(struct rseq_op_pool *pool, void **item)
 		if (r->nr_free)
 			return take(pool, r, item);
 	}
-	r = range_new(pool);
-	if (!r)
-		return -ENOMEM;
+	return -ENOENT;
+}
+
+static int alloc_from_new(struct rseq_op_pool *pool, struct range *r, void **item)
+{
+	int ret;
+
+	take_lock();
 	r->next = pool->ranges;
 	pool->ranges = r;
-	return take(pool, r, item);
+	ret = take(pool, r, item);
+	release_lock();
+	return ret;
 }
 
 static int free_locked(struct rseq_op_pool *pool, char *item)
@@ -255,7 +270,6 @@ static int free_locked(struct rseq_op_pool *pool, char *item)
 
 int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int flags)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct rseq_op_pool *p;
 
 	if (!size || size > RSEQ_OP_STRIDE / 2 ||
@@ -263,10 +277,11 @@ int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int fl
 		return -EINVAL;
 	if (flags & RSEQ_OP_POOL_SHARED && rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
 		return -EOPNOTSUPP;
+	if (fork_handled)
+		return -fork_handled;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
-	pthread_once(&once, prepare_for_fork);
 	for (p->size = sizeof(intptr_t); p->size < size; p->size *= 2)
 		;
 	p->nr_items = (RSEQ_OP_STRIDE - guard_size(flags)) / p->size;
@@ -290,12 +305,16 @@ void rseq_op_pool_destroy(struct rseq_op_pool *pool)
 
 int rseq_op_pool_alloc(struct rseq_op_pool *pool, void **item)
 {
+	struct range *r;
 	int ret;
 
 	take_lock();
 	ret = alloc_locked(pool, item);
 	release_lock();
-	return ret;
+	if (ret != -ENOENT)
+		return ret;
+	r = range_new(pool);
+	return r ? alloc_from_new(pool, r, item) : -ENOMEM;
 }
 
 int rseq_op_pool_free(struct rseq_op_pool *pool, void *item)

@@ -220,6 +220,63 @@ static void test_forked_under_load(void **state)
 	rseq_op_pool_destroy(pool);
 }
 
+/*
+ * A program that allocates with a lock of its own held, and takes that lock, too, when it
+ * is forked. Its handlers are there before its first pool.
+ */
+static pthread_mutex_t program_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void take_program_lock(void)
+{
+	pthread_mutex_lock(&program_lock);
+}
+
+static void release_program_lock(void)
+{
+	pthread_mutex_unlock(&program_lock);
+}
+
+static void *alloc_with_program_lock(void *arg)
+{
+	struct rseq_op_pool *pool = arg;
+	int ret = 0;
+	void *item;
+
+	while (!stopping && !ret) {
+		take_program_lock();
+		ret = rseq_op_pool_alloc(pool, &item) ?: rseq_op_pool_free(pool, item);
+		release_program_lock();
+	}
+	return ret ? pool : NULL;
+}
+
+static void test_forked_no_deadlock_with_program_lock(void **state)
+{
+	struct rseq_op_pool *pool;
+	pthread_t thread;
+	void *failed;
+	int i, status;
+
+	(void)state;
+	stopping = false;
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 2, 0), 0);
+	assert_int_equal(pthread_create(&thread, NULL, alloc_with_program_lock, pool), 0);
+	alarm(60);
+	for (i = 0; i < 300; i++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	alarm(0);
+	stopping = true;
+	assert_int_equal(pthread_join(thread, &failed), 0);
+	assert_null(failed);
+	rseq_op_pool_destroy(pool);
+}
+
 /* Operations of a parent and a child on one word; or a clear no. */
 static void test_shared_between_processes(void **state)
 {
@@ -260,8 +317,12 @@ int main(void)
 		cmocka_unit_test(test_debug_written_after_free_euclean),
 		cmocka_unit_test(test_debug_overrun_sigsegv),
 		cmocka_unit_test(test_forked_under_load),
+		cmocka_unit_test(test_forked_no_deadlock_with_program_lock),
 		cmocka_unit_test(test_shared_between_processes),
 	};
+
+	if (pthread_atfork(take_program_lock, release_program_lock, release_program_lock))
+		return 1;
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
