@@ -144,7 +144,7 @@ int SLOW(cmpnev_storeoffp_load)(T *v, T expectnot, intptr_t voffp, T *load, int 
 		ret = VECTOR(number(CPU_COMPARE_EQ_IMM_OP, v, SIZE, f.pointer),
 			     number(CPU_STORE_IMM_OP, load, SIZE, f.pointer),
 			     expect_fault(copy(COPY_WORD, v, next, SIZE), 1));
-		if (!start_over(ret))
+		if (!start_over(&f, &ret))
 			break;
 	}
 	return ret;
@@ -165,7 +165,7 @@ int SLOW(offset_deref_addv)(T *ptr, intptr_t off, T inc, int cpu, int outcome)
 
 		ret = VECTOR(number(CPU_COMPARE_EQ_IMM_OP, p, SIZE, f.pointer),
 			     expect_fault(number(ADD, word, SIZE, inc), 0));
-		if (!start_over(ret))
+		if (!start_over(&f, &ret))
 			break;
 	}
 	return ret;

@@ -114,21 +114,19 @@ static struct cpu_op copy(int op, void *dst, const void *src, size_t len)
 
 struct follow {
 	intptr_t pointer;
-	unsigned int tries;
+	unsigned int nowhere;	/* times that it led there */
 };
 
-/* Let a vector read the pointer. -EFAULT where it has led nowhere time and again. */
+/* Let a vector read the pointer. */
 static int follow(struct slow *s, struct follow *f, const struct cpu_op *ops,
 		  unsigned int nr_ops)
 {
 	intptr_t was = f->pointer;
 	int ret = slow_end(s, ops, nr_ops);
 
-	if (ret)
-		return ret;
 	if (f->pointer != was)
-		f->tries = 0;
-	return f->tries++ < FOLLOWS_MAX ? 0 : -EFAULT;
+		f->nowhere = 0;
+	return ret;
 }
 
 /* The operand behind the pointer may be freed by others. */
@@ -141,10 +139,18 @@ static struct cpu_op expect_fault(struct cpu_op op, int operand)
 	return op;
 }
 
-/* The pointer has changed, or leads nowhere. */
-static bool start_over(int ret)
+/*
+ * The pointer has changed, as often as others please, or leads nowhere: -EFAULT where it
+ * has done so time and again.
+ */
+static bool start_over(struct follow *f, int *ret)
 {
-	return ret == 1 || ret == -EAGAIN;
+	if (*ret != -EAGAIN)
+		return *ret == 1;
+	if (++f->nowhere < FOLLOWS_MAX)
+		return true;
+	*ret = -EFAULT;
+	return false;
 }
 
 #define RSEQ_OP_TEMPLATE "slow-typed.h"

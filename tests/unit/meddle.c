@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A supervisor sees each system call that the backend makes for a thread, before it is
+ * carried out, and changes data just then, or refuses it.
+ */
+#include <linux/filter.h>
+#include <linux/membarrier.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "threads.h"
+
+/* What is done at the n-th call: 0, or an errno to refuse it with. */
+typedef int (*meddle_fn)(int n);
+
+static void need_calls(void)
+{
+	enum rseq_op_backend backend = rseq_op_backend(NULL);
+
+	if (backend != RSEQ_OP_BACKEND_KERNEL && backend != RSEQ_OP_BACKEND_MEMBARRIER)
+		skip_because("neither cpu_opv(2) nor membarrier(2)");
+	if (nr_allowed_cpus() < 2)
+		skip_because("only one CPU");
+}
+
+static int calls_per_vector(void)
+{
+	return rseq_op_backend(NULL) == RSEQ_OP_BACKEND_MEMBARRIER && RSEQ_OP_LOADS_PASS_LOADS ?
+		2 : 1;
+}
+
+/* Of the calling thread; the file to supervise it with, or -1. */
+static int install_filter(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CPU_OPV, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -1;
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+}
+
+static void answer(int listener, int n, meddle_fn meddle)
+{
+	struct seccomp_notif call = { 0 };
+	struct seccomp_notif_resp response = { 0 };
+
+	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call), 0);
+	response.id = call.id;
+	response.error = -meddle(n);
+	if (!response.error)
+		response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response), 0);
+}
+
+struct supervised {
+	int (*run)(void);
+	int ret;
+	_Atomic int listener;	/* -2: not yet */
+};
+
+static void *supervised_main(void *arg)
+{
+	struct supervised *s = arg;
+
+	pin_to(allowed_cpu(0));
+	s->listener = install_filter();
+	s->ret = s->run();
+	return NULL;
+}
+
+/* Until the thread has ended. Returns what run() does. */
+static int supervise(int (*run)(void), meddle_fn meddle)
+{
+	struct supervised s = { .run = run, .listener = -2 };
+	struct pollfd p;
+	pthread_t t;
+	int n = 0;
+
+	assert_int_equal(pthread_create(&t, NULL, supervised_main, &s), 0);
+	while (s.listener == -2)
+		sleep_ms(1);
+	assert_true(s.listener >= 0);
+	for (p = (struct pollfd){ s.listener, POLLIN, 0 }; poll(&p, 1, 60000) == 1 &&
+	     !(p.revents & POLLHUP);)
+		answer(s.listener, n++, meddle);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	close(s.listener);
+	return s.ret;
+}
+
+/*
+ * A pointer that has changed whenever what it points to is to be changed, and is what it
+ * was when it is looked at again, leads somewhere all the same.
+ */
+
+#define CHANGES	150
+
+static intptr_t first, second, pointer;
+
+static int add_behind_pointer(void)
+{
+	return rseq_op_offset_deref_addv(&pointer, 0, 1, allowed_cpu(1));
+}
+
+/* One vector looks at the pointer, the next follows it. */
+static int change_pointer(int n)
+{
+	int vector = n / calls_per_vector();
+	bool follows = vector % 2 && vector < 2 * CHANGES;
+
+	if (n % calls_per_vector() == 0)
+		__atomic_store_n(&pointer, (intptr_t)(follows ? &second : &first),
+				 __ATOMIC_RELAXED);
+	return 0;
+}
+
+static void test_pointer_that_changes_back_is_followed(void **state)
+{
+	(void)state;
+	need_calls();
+	first = second = 0;
+	pointer = (intptr_t)&first;
+	assert_int_equal(supervise(add_behind_pointer, change_pointer), 0);
+	assert_int_equal(first, 1);
+	assert_int_equal(second, 0);
+}
+
+/* A pointer that stays, and leads nowhere, is an error in the end. */
+static int leave_alone(int n)
+{
+	(void)n;
+	return 0;
+}
+
+static void test_pointer_to_nowhere_efault(void **state)
+{
+	(void)state;
+	need_calls();
+	pointer = 64;
+	assert_int_equal(supervise(add_behind_pointer, leave_alone), -EFAULT);
+	assert_int_equal(pointer, 64);
+}
+
+/*
+ * Where loads pass loads, the second fence of a vector is refused: no sequence begins on
+ * that CPU until a vector has had both.
+ */
+
+static intptr_t word;
+
+static int add_from_elsewhere(void)
+{
+	return rseq_op_addv(&word, 1, allowed_cpu(1));
+}
+
+static int refuse_second(int n)
+{
+	return n == 1 ? EPERM : 0;
+}
+
+static uint64_t closed(void)
+{
+	struct rseq_op_stats stats;
+
+	rseq_op_stats(&stats, sizeof(stats));
+	return stats.closed;
+}
+
+static void test_second_fence_refused_no_sequences(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	need_calls();
+	if (calls_per_vector() != 2)
+		skip_because("no second fence here");
+	word = 0;
+	assert_int_equal(supervise(add_from_elsewhere, refuse_second), 0);
+	pin_to(allowed_cpu(1));
+	before = closed();
+	assert_int_equal(add_from_elsewhere(), 0);
+	assert_int_equal(closed() - before, 1);
+	assert_int_equal(add_from_elsewhere(), 0);
+	assert_int_equal(closed() - before, 1);
+	assert_int_equal(word, 3);
+	unpin();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pointer_that_changes_back_is_followed),
+		cmocka_unit_test(test_pointer_to_nowhere_efault),
+		cmocka_unit_test(test_second_fence_refused_no_sequences),
+	};
+
+	nr_allowed_cpus();	/* looked up once */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
