@@ -8,6 +8,7 @@
  *	OPEN		the tag is the CPU's number
  *	CLOSED		held
  *	CONTENDED	held, and somebody sleeps until it is not
+ *	BARRED		not held, but no sequence may begin
  *
  * A negative int, which has its sign in the upper half, equals no tag. The tags of
  * -1 and -2, the CPU numbers of a thread that is not registered, are closed for ever.
@@ -28,6 +29,8 @@
  *    x86 because loads are not reordered. Elsewhere the load of the tag is no
  *    acquire: its later loads may have come first, before the vector. But then the
  *    sequence had begun before (e), which is before (d), and (e) aborts it.
+ *    Where (e) is refused that is not so, and (d) is BARRED: others may close the guard,
+ *    and the first whose (e) works opens it.
  *
  * B. RSEQ_OP_FORCE_FALLBACK
  *
@@ -60,7 +63,7 @@
 
 #include "internal.h"
 
-enum state { OPEN, CLOSED, CONTENDED };
+enum state { OPEN, CLOSED, CONTENDED, BARRED };
 
 #define SPINS		100
 
@@ -148,21 +151,28 @@ static void futex(struct place at, int op, int32_t value)
 	raw_syscall(SYS_futex, (long)state_of(at), op | FUTEX_PRIVATE_FLAG, value, 0, 0, 0);
 }
 
-void guard_close(struct place at)
+bool guard_close(struct place at)
 {
+	int32_t to = CLOSED;
+
 	guard_wait_open(at);
-	if (change(at, OPEN, CLOSED))	/* scenario A: (a) */
-		return;
-	/* From here nobody knows whether others sleep: whoever closes says they do. */
-	while (!change(at, OPEN, CONTENDED)) {
+	for (;;) {
+		if (change(at, OPEN, to))	/* scenario A: (a) */
+			return true;
+		if (change(at, BARRED, to))
+			return false;
+		/* From here nobody knows whether others sleep: whoever closes says they do. */
+		to = CONTENDED;
 		change(at, CLOSED, CONTENDED);
 		futex(at, FUTEX_WAIT, CONTENDED);
 	}
 }
 
-void guard_open(struct place at)
+void guard_open(struct place at, bool sequences)
 {
+	int32_t to = sequences ? OPEN : BARRED;
+
 	/* scenario A: (d) */
-	if (atomic_exchange_explicit(state_of(at), OPEN, memory_order_release) == CONTENDED)
+	if (atomic_exchange_explicit(state_of(at), to, memory_order_release) == CONTENDED)
 		futex(at, FUTEX_WAKE, 1);
 }

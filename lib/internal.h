@@ -65,8 +65,8 @@ void guard_init(void);
 const int64_t *guard_tags(enum by by);
 bool guard_is_open(struct place at);
 void guard_wait_open(struct place at);
-void guard_close(struct place at);
-void guard_open(struct place at);
+bool guard_close(struct place at);	/* Might sequences begin until now? */
+void guard_open(struct place at, bool sequences);
 
 /* fence.c: until the sequences under way have committed or will abort. 0 or -errno. */
 enum fence_method {

@@ -117,16 +117,17 @@ static int fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_
 static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct place at)
 {
 	uint64_t signals;
+	bool sequences;
 	int ret;
 
 	block_signals(&signals);
-	guard_close(at);		/* scenario A: (a) */
+	sequences = guard_close(at);	/* scenario A: (a) */
 	ret = fence(at);		/* scenario A: (b) */
-	if (!ret)
+	if (!ret) {
 		ret = interp_run(ops, nr_ops);
-	if (RSEQ_OP_LOADS_PASS_LOADS)
-		fence(at);		/* scenario A: (e) */
-	guard_open(at);		/* scenario A: (d) */
+		sequences = !RSEQ_OP_LOADS_PASS_LOADS || !fence(at);	/* scenario A: (e) */
+	}
+	guard_open(at, sequences);	/* scenario A: (d) */
 	restore_signals(&signals);
 	return ret;
 }
