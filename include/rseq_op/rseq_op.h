@@ -30,7 +30,8 @@
  * Context: any thread, registered with rseq(2) or not, and signal handlers, also
  * one that interrupts an operation on the same CPU's data. Not in a critical
  * section of rseq; not before constructors run (.preinit_array, IFUNC resolvers);
- * not in a child of vfork(), nor of a fork that is not libc's fork().
+ * not in a child of vfork(), but for vectors that are no sequence; nor in that of a
+ * fork that is not libc's fork().
  *
  * Ordering: an operation happens entirely before or entirely after any other for
  * the same CPU, whatever way the two take, and sees its effects. Towards code
