@@ -9,7 +9,7 @@ $(B)/tests/plugin/unkept.so: plugin_cflags := -D__PIE__=1
 
 $(plugins): tests/plugin/plugin.c mk/plugin.mk $(B)/librseq_op.so
 	$(Q)mkdir -p $(@D)
-	$(call say,LD,$@) $(CC) $(CFLAGS) $(need_cflags) -fPIC $(plugin_cflags) -shared -o $@ $< \
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) $(need_cflags) -fPIC $(plugin_cflags) -shared -o $@ $< \
 		-L$(B) -lrseq_op -Wl,-rpath,'$$ORIGIN/../..'
 
 # Not in the other variants, which have no shared library.
