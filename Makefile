@@ -90,9 +90,6 @@ demo: deps ## Show what rseq_op does, with figures (VM=6.12: in the VM too)
 	$(Q)$(MAKE) lib $(examples)
 	$(Q)tools/demo $(if $(VM),--vm $(VM))
 
-bench: lib $(benches) ## Measure the operations and, in the VM, count instructions
-	$(Q)bench/run
-
 include mk/kernel.mk
 include mk/install.mk
 include mk/plugin.mk
@@ -141,13 +138,15 @@ $(B)/%.o: %.c Makefile
 $(tests): $(B)/%: $(B)/%.o $(test_common) $$($$(notdir $$(@D))_common) $(static)
 	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -lcmocka -lnuma
 
-$(benches) $(examples): $(B)/%: $(B)/%.o $(static)
+$(examples): $(B)/%: $(B)/%.o $(static)
 	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
 
 # With a part of the library that is internal.
 $(B)/tests/unit/cpulist: $(B)/lib/cpulist.o $(B)/lib/raw.o
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
+
+include mk/bench.mk
 
 # Around it
 

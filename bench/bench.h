@@ -2,8 +2,9 @@
 #ifndef BENCH_H
 #define BENCH_H
 
-/* What the programs that measure cpu_opv(2) share. A source defines PROGRAM, its name. */
+/* What the programs share. A source defines PROGRAM, its name. */
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,6 +42,75 @@ static inline double now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
+}
+
+/* The CPUs that the process may use; how many. */
+static inline int allowed_cpus(int *cpus, int max)
+{
+	cpu_set_t set;
+	int cpu, nr = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		fail("sched_getaffinity");
+	for (cpu = 0; cpu < CPU_SETSIZE && nr < max; cpu++) {
+		if (CPU_ISSET(cpu, &set))
+			cpus[nr++] = cpu;
+	}
+	return nr;
+}
+
+static inline FILE *open_csv(const char *path)
+{
+	FILE *csv = fopen(path, "w");
+
+	if (!csv)
+		fail(path);
+	return csv;
+}
+
+static inline void close_csv(FILE *csv)
+{
+	if (csv && fclose(csv))
+		fail("writing CSV");
+}
+
+/* A field of a table, and one of a CSV: empty where nothing was measured. */
+static inline void print_field(int width, int digits, double x)
+{
+	isnan(x) ? printf(" %*s", width, "-") : printf(" %*.*f", width, digits, x);
+}
+
+static inline void print_csv(FILE *csv, double x)
+{
+	isnan(x) ? fprintf(csv, ",") : fprintf(csv, ",%.6g", x);
+}
+
+/* On a terminal, how far it is; NULL: it is done. */
+static inline void progress(const char *what, int i, int n)
+{
+	if (!isatty(STDERR_FILENO))
+		return;
+	if (what)
+		fprintf(stderr, "\r" PROGRAM ": %s %d of %d ", what, i + 1, n);
+	else
+		fprintf(stderr, "\r\033[K");
+}
+
+enum bound { AT_MOST, AT_LEAST };
+
+/*
+ * The line that bench/run collects. What was not measured has not been reached, and is
+ * not said to have been missed.
+ */
+static inline void print_target(const char *what, double figure, int digits,
+				enum bound bound, double target)
+{
+	bool reached = bound == AT_MOST ? figure <= target : figure >= target;
+
+	printf("target: %-52s", what);
+	print_field(8, digits, figure);
+	printf("  %s %6.*f  %s\n", bound == AT_MOST ? "at most " : "at least", digits, target,
+	       isnan(figure) ? "not measured" : reached ? "reached" : "NOT reached");
 }
 
 static inline bool have_call(void)

@@ -365,17 +365,19 @@ static void measure(void)
 	}
 }
 
-static void write_csv(FILE *f, const char *unit)
+static void write_csv(FILE *csv)
 {
 	int i, k;
 
-	fprintf(f, "vector,cpu,%s\n", unit);
+	fprintf(csv, "vector");
+	for (k = 0; k < NR_STATES; k++)
+		fprintf(csv, ",%s", state_names[k]);
+	fprintf(csv, "\n");
 	for (i = NULL_CALL; i < nr_rows; i++) {
-		for (k = 0; k < NR_STATES; k++) {
-			if (rows[i].cost[k])
-				fprintf(f, "\"%s\",%s,%.0f\n", rows[i].name, state_names[k],
-					rows[i].cost[k]);
-		}
+		fprintf(csv, "\"%s\"", rows[i].name);
+		for (k = 0; k < NR_STATES; k++)
+			print_csv(csv, rows[i].cost[k] ? rows[i].cost[k] : (double)NAN);
+		fprintf(csv, "\n");
 	}
 }
 
@@ -397,12 +399,6 @@ static void print_table(const char *unit)
 	       "ours: a thread of this process runs there and is displaced\n");
 }
 
-static void print_target(const char *what, double figure, int digits, double target)
-{
-	printf("%-52s %9.*f  at most %7.*f  %s\n", what, digits, figure, digits, target,
-	       figure <= target ? "reached" : "NOT reached");
-}
-
 static void print_targets(bool instructions)
 {
 	const double *add = rows[ADD].cost;
@@ -410,43 +406,37 @@ static void print_targets(bool instructions)
 
 	printf("\n");
 	if (instructions) {
-		print_target("add, this CPU: instructions", add[THIS], 0, TARGET_ADD);
-		print_target("add, this CPU: aim", add[THIS], 0, AIM_ADD);
+		print_target("add, this CPU: instructions", add[THIS], 0, AT_MOST, TARGET_ADD);
+		print_target("add, this CPU: aim", add[THIS], 0, AT_MOST, AIM_ADD);
 	}
 	print_target("compare and store, immediate: times one add",
-		     rows[COMPARE_STORE].cost[THIS] / add[THIS], 3, TARGET_STORE);
+		     rows[COMPARE_STORE].cost[THIS] / add[THIS], 3, AT_MOST,
+		     TARGET_STORE);
 	for (k = IDLE; k <= OFFLINE; k++) {
 		char what[64];
 
 		snprintf(what, sizeof(what), "add, %s CPU: times this CPU", state_names[k]);
 		if (add[k])
-			print_target(what, add[k] / add[THIS], 3, TARGET_OTHER);
+			print_target(what, add[k] / add[THIS], 3, AT_MOST, TARGET_OTHER);
 	}
 	if (!add[OURS])
 		return;
 	if (instructions)
-		print_target("add, CPU runs ours: instructions", add[OURS], 0, TARGET_OURS);
+		print_target("add, CPU runs ours: instructions", add[OURS], 0, AT_MOST,
+			     TARGET_OURS);
 	print_target("add, CPU runs ours: times there and back",
-		     add[OURS] / rows[THERE_AND_BACK].cost[THIS], 3, TARGET_THERE);
+		     add[OURS] / rows[THERE_AND_BACK].cost[THIS], 3, AT_MOST, TARGET_THERE);
 }
 
 /* This CPU is the first that we may use, the other one the last. */
 static void choose_cpus(void)
 {
-	cpu_set_t set;
-	int cpu;
+	static int cpus[CPU_SETSIZE];
+	int nr = allowed_cpus(cpus, CPU_SETSIZE);
 
-	self_cpu = -1;
-	if (sched_getaffinity(0, sizeof(set), &set))
-		fail("sched_getaffinity");
-	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &set))
-			continue;
-		if (self_cpu < 0)
-			self_cpu = cpu;
-		else
-			other_cpu = cpu;
-	}
+	self_cpu = cpus[0];
+	if (nr > 1)
+		other_cpu = cpus[nr - 1];
 	pin(self_cpu);
 }
 
@@ -476,9 +466,7 @@ int main(int argc, char **argv)
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? 0 : 2;
 		}
-		csv = fopen(optarg, "w");
-		if (!csv)
-			fail(optarg);
+		csv = open_csv(optarg);
 	}
 	if (!have_call()) {
 		fprintf(stderr, "calls: this kernel does not have cpu_opv(2); try\n"
@@ -495,10 +483,8 @@ int main(int argc, char **argv)
 	measure();
 	print_table(instructions ? "Instructions" : "Nanoseconds");
 	print_targets(instructions);
-	if (csv) {
-		write_csv(csv, instructions ? "instructions" : "ns");
-		if (fclose(csv))
-			fail("writing CSV");
-	}
+	if (csv)
+		write_csv(csv);
+	close_csv(csv);
 	return 0;
 }

@@ -1,295 +1,40 @@
 // SPDX-License-Identifier: MIT
 /*
- * The fast path: what an operation costs when its sequence commits, beside what
- * one would write by hand, and what a fallback costs.
- *
- * All are measured in turn, in many short rounds, and compared by the median of
- * the ratios of one round: load, frequency and placement of the machine then hit
- * all alike. Every loop exists at four alignments, because the distance to a
- * 64-byte line alone moves such loops by ten percent or more; a ratio compares
- * loops of the same alignment.
+ * The fast path: what an operation costs when its sequence commits, in one thread that is
+ * pinned to its CPU, beside the other ways to do the same.
  */
-#include <errno.h>
 #include <getopt.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <rseq_op/rseq_op.h>
+#define PROGRAM "fast"
+#include "bench.h"
+#include "sample.h"
+#include "forms/forms.h"
 
-#define ROUNDS_MAX	1000
-#define SAMPLE_NS	200000	/* of one loop in one round */
+#define OPERATIONS_MAX	32
+#define ROUNDS_MAX	(SAMPLES_MAX / NR_SHIFTS)
+#define SAMPLE_NS	100000	/* of one loop in one round */
 
-#define TARGET_HAND	1.05	/* addv: times the hand-written, at most */
+#define TARGET_LIBRSEQ	1.00	/* each operation: times librseq's, geometric mean, at most */
 #define TARGET_COPY	10.0	/* 4096 bytes, one by one: times as a sequence, at least */
-#define TARGET_LOCKED	5.0	/* sched_getcpu + lock xadd: times addv, at least */
 
-#define COPIED		4096
-
-struct data {
-	_Alignas(128) intptr_t v;
-	intptr_t v2;
-	int32_t v32;
-	intptr_t list;
-	intptr_t node;		/* the only one: holds the address of the next, 0 */
-	intptr_t to_v;
+static const char *const form_names[NR_FORMS] = {
+	[PLAIN] = "plain", [LOCKED] = "lock", [GETCPU_LOCKED] = "getcpu+lock",
+	[GETCPU_MUTEX] = "mutex", [BY_HAND] = "by hand", [LIBRSEQ] = "librseq",
+	[RSEQ_OP] = "rseq_op",
 };
 
-static char copy_src[COPIED], copy_dst[COPIED];
-
-static struct data data[RSEQ_OP_CPU_MAX];
-static int other_cpu;
-
-/*
- * What one would write by hand: the sequence of rseq_op_addv() with the CPU
- * compared as a value in a register, and no tag in memory.
- */
-static inline int hand_addv(intptr_t *v, intptr_t count, int cpu)
-{
-	__asm__ goto (
-		".pushsection __rseq_cs, \"aw\"\n\t"
-		".balign 32\n\t"
-		"3:\n\t"
-		".long 0, 0\n\t"
-		".quad 1f, 2f - 1f, 4f\n\t"
-		".popsection\n\t"
-		".pushsection __rseq_cs_ptr_array, \"aw\"\n\t"
-		".quad 3b\n\t"
-		".popsection\n\t"
-		".pushsection __rseq_exit_point_array, \"aw\"\n\t"
-		".quad 1f, %l[elsewhere]\n\t"
-		".popsection\n\t"
-		"leaq	3b(%%rip), %%rax\n\t"
-		"movq	%%rax, %%fs:8(%[rseq])\n\t"
-		"1:\n\t"
-		"cmpl	%[cpu], %%fs:4(%[rseq])\n\t"
-		"jne	%l[elsewhere]\n\t"
-		"addq	%[count], %[v]\n\t"
-		"2:\n\t"
-		".pushsection __rseq_failure, \"ax\"\n\t"
-		".byte	0x0f, 0xb9, 0x3d\n\t"
-		".long	0x53053053\n\t"
-		"4:\n\t"
-		"jmp	%l[aborted]\n\t"
-		".popsection\n\t"
-		: /* no outputs */
-		: [rseq] "r" (rseq_op_offset), [cpu] "r" (cpu),
-		  [v] "m" (*v), [count] "er" (count)
-		: "memory", "cc", "rax"
-		: aborted, elsewhere);
-	return 0;
-aborted:
-	return -1;
-elsewhere:
-	return -2;
-}
-
-/* Out of line, as anybody would have it; the thread is pinned. */
-static __attribute__((noinline)) void hand_retry(intptr_t *v, intptr_t count, int cpu)
-{
-	while (hand_addv(v, count, cpu))
-		;
-}
-
-static inline void plain_add(intptr_t *v)
-{
-	__asm__ volatile ("addq $1, %0" : "+m" (*v) : : "memory", "cc");
-}
-
-static inline void locked_add(intptr_t *v)
-{
-	intptr_t count = 1;
-
-	__asm__ volatile ("lock xaddq %0, %1" : "+r" (count), "+m" (*v) : : "memory", "cc");
-}
-
-/*
- * The loops. The first argument asks for the CPU once; where it is empty, each
- * iteration asks anew, all in the same way.
- */
-
-typedef void (*loop_fn)(long n);
-
-#define NR_SHIFTS	4
-
-/* The address is made opaque: the compiler must not know that it is an array's. */
-#define SAME_CPU								\
-	int cpu = rseq_op_current_cpu();					\
-	struct data *d = &data[cpu];						\
-										\
-	__asm__ ("" : "+r" (cpu), "+r" (d));
-
-#define LOOP(name, shift, setup, ...)						\
-static __attribute__((noinline)) void name##_##shift(long n)			\
-{										\
-	setup									\
-	__asm__ volatile (".balign 64\n\t.skip 16 + " #shift ", 0x90");		\
-	do {									\
-		__VA_ARGS__							\
-	} while (--n);								\
-}
-
-#define LOOPS(name, setup, ...)							\
-	LOOP(name, 0, setup, __VA_ARGS__)					\
-	LOOP(name, 16, setup, __VA_ARGS__)					\
-	LOOP(name, 32, setup, __VA_ARGS__)					\
-	LOOP(name, 48, setup, __VA_ARGS__)					\
-static const loop_fn name##_loops[NR_SHIFTS] = { name##_0, name##_16, name##_32, name##_48 };
-
-LOOPS(plain, , {
-	plain_add(&data[rseq_op_current_cpu()].v);
-})
-
-LOOPS(hand, , {
-	int cpu = rseq_op_current_cpu();
-
-	if (__builtin_expect(hand_addv(&data[cpu].v, 1, cpu), 0))
-		hand_retry(&data[cpu].v, 1, cpu);
-})
-
-LOOPS(addv, , {
-	int cpu = rseq_op_current_cpu();
-
-	rseq_op_addv(&data[cpu].v, 1, cpu);
-})
-
-LOOPS(hand_same, SAME_CPU, {
-	if (__builtin_expect(hand_addv(&d->v, 1, cpu), 0))
-		hand_retry(&d->v, 1, cpu);
-})
-
-LOOPS(addv_same, SAME_CPU, {
-	rseq_op_addv(&d->v, 1, cpu);
-})
-
-#define OP_LOOPS(name, ...)							\
-LOOPS(name, , {									\
-	int cpu = rseq_op_current_cpu();					\
-	struct data *d = &data[cpu];						\
-										\
-	__VA_ARGS__								\
-})
-
-static intptr_t old;
-
-OP_LOOPS(storev, rseq_op_storev(&d->v, 1, cpu);)
-OP_LOOPS(xchgv, rseq_op_xchgv(&d->v, 1, &old, cpu);)
-OP_LOOPS(orv, rseq_op_orv(&d->v, 1, cpu);)
-OP_LOOPS(fetch_addv, rseq_op_fetch_addv(&d->v, 1, &old, cpu);)
-OP_LOOPS(addv32, rseq_op_addv32(&d->v32, 1, cpu);)
-OP_LOOPS(addv_release, rseq_op_addv_release(&d->v, 1, cpu);)
-OP_LOOPS(addv_cid, rseq_op_addv_cid(&d->v, 1, rseq_op_current_cid());)
-OP_LOOPS(cmpeqv_storev,
-	 intptr_t v = *(volatile intptr_t *)&d->v;
-	 rseq_op_cmpeqv_storev(&d->v, v, v + 1, cpu);)
-OP_LOOPS(cmpeqv_cmpeqv_storev,
-	 intptr_t v = *(volatile intptr_t *)&d->v;
-	 rseq_op_cmpeqv_cmpeqv_storev(&d->v, v, &d->v2, 0, v + 1, cpu);)
-OP_LOOPS(cmpeqv_storev_storev,
-	 intptr_t v = *(volatile intptr_t *)&d->v;
-	 rseq_op_cmpeqv_storev_storev(&d->v, v, &d->v2, 0, v + 1, cpu);)
-OP_LOOPS(pop_push,
-	 rseq_op_cmpnev_storeoffp_load(&d->list, 0, 0, &old, cpu);
-	 rseq_op_cmpeqv_storev(&d->list, 0, (intptr_t)&d->node, cpu);)
-OP_LOOPS(offset_deref, rseq_op_offset_deref_addv(&d->to_v, 0, 1, cpu);)
-OP_LOOPS(copy_64,
-	 rseq_op_cmpeqv_memcpy_storev(&d->v2, 0, copy_dst, copy_src, 64, 0, cpu);)
-OP_LOOPS(copy_4096,
-	 rseq_op_cmpeqv_memcpy_storev(&d->v2, 0, copy_dst, copy_src, COPIED, 0, cpu);)
-
-/* What a sequence does that copies byte by byte, less the sequence. */
-LOOPS(bytes_4096, , {
-	const char *src = copy_src;
-	char *dst = copy_dst;
-	long n = COPIED;
-
-	__asm__ volatile (
-		"1:\n\t"
-		"movb	(%0), %%al\n\t"
-		"movb	%%al, (%1)\n\t"
-		"incq	%0\n\t"
-		"incq	%1\n\t"
-		"decq	%2\n\t"
-		"jnz	1b\n\t"
-		: "+r" (src), "+r" (dst), "+r" (n) : : "rax", "memory", "cc");
-})
-
-OP_LOOPS(vector,
-	 const struct cpu_op op = { .op = CPU_ADD_OP, .len = sizeof(d->v),
-		 .u.arithmetic_op = { .p = (uintptr_t)&d->v, .count = 1 } };
-	 rseq_op(&op, 1, cpu, 0);)
-OP_LOOPS(vector_two_stores,
-	 const struct cpu_op op = { .op = CPU_ADD_OP, .len = sizeof(d->v),
-		 .u.arithmetic_op = { .p = (uintptr_t)&d->v, .count = 1 } };
-	 const struct cpu_op ops[] = { op, op };
-	 rseq_op(ops, 2, cpu, 0);)
-
-LOOPS(locked, , {
-	locked_add(&data[0].v);
-})
-
-LOOPS(getcpu_locked, , {
-	locked_add(&data[sched_getcpu()].v);
-})
-
-LOOPS(remote, , {
-	rseq_op_addv(&data[other_cpu].v, 1, other_cpu);
-})
-
-enum {
-	PLAIN, HAND, ADDV, HAND_SAME, ADDV_SAME, COPY_4096, BYTES_4096, LOCKED, GETCPU_LOCKED,
-	REMOTE, OTHERS
-};
-
-static const struct contender {
-	const char *name;
-	const loop_fn *loops;
-} contenders[] = {
-	[PLAIN]			= { "add, no protection", plain_loops },
-	[HAND]			= { "rseq add by hand, no tag", hand_loops },
-	[ADDV]			= { "rseq_op_addv", addv_loops },
-	[HAND_SAME]		= { "rseq add by hand, CPU asked once", hand_same_loops },
-	[ADDV_SAME]		= { "rseq_op_addv, CPU asked once", addv_same_loops },
-	[COPY_4096]		= { "cmpeqv_memcpy_storev, 4096 bytes", copy_4096_loops },
-	[BYTES_4096]		= { "4096 bytes, one by one", bytes_4096_loops },
-	[LOCKED]		= { "lock xadd, own line", locked_loops },
-	[GETCPU_LOCKED]		= { "sched_getcpu + lock xadd", getcpu_locked_loops },
-	[REMOTE]		= { "rseq_op_addv, other CPU", remote_loops },
-	[OTHERS]		= { "storev", storev_loops },
-	{ "xchgv", xchgv_loops },
-	{ "orv", orv_loops },
-	{ "fetch_addv", fetch_addv_loops },
-	{ "addv32", addv32_loops },
-	{ "addv_release", addv_release_loops },
-	{ "addv_cid", addv_cid_loops },
-	{ "cmpeqv_storev", cmpeqv_storev_loops },
-	{ "cmpeqv_cmpeqv_storev", cmpeqv_cmpeqv_storev_loops },
-	{ "cmpeqv_storev_storev", cmpeqv_storev_storev_loops },
-	{ "list: pop and push", pop_push_loops },
-	{ "offset_deref_addv", offset_deref_loops },
-	{ "cmpeqv_memcpy_storev, 64 bytes", copy_64_loops },
-	{ "rseq_op: add", vector_loops },
-	{ "rseq_op: two stores, by backend", vector_two_stores_loops },
-};
-
-#define NR_CONTENDERS	((int)(sizeof(contenders) / sizeof(contenders[0])))
-
-/* ns per operation; equal indices are of one round and one alignment. */
-static double samples[sizeof(contenders) / sizeof(contenders[0])][NR_SHIFTS * ROUNDS_MAX];
-static long loop_length[sizeof(contenders) / sizeof(contenders[0])];
+/* ns for an operation. The last operation is the copy byte by byte, which is plain. */
+static double samples[OPERATIONS_MAX + 1][NR_FORMS][SAMPLES_MAX];
+static long length[OPERATIONS_MAX + 1][NR_FORMS];
 static int nr_samples;
 
-static double now_ns(void)
+static const loop_fn *loops_of(int op, enum form form)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
+	if (op == nr_operations)
+		return form == PLAIN ? byte_copy_loops : NULL;
+	if (form == LIBRSEQ)
+		return librseq_loops ? librseq_loops(operations[op].name) : NULL;
+	return operations[op].loops[form];
 }
 
 static double time_loop(loop_fn loop, long n)
@@ -310,196 +55,140 @@ static long calibrate(loop_fn loop)
 	return n;
 }
 
-static bool present(int c)
+static void sample_all(int shift)
 {
-	return c != REMOTE || other_cpu >= 0;
+	int op, form;
+
+	for (op = 0; op <= nr_operations; op++) {
+		for (form = 0; form < NR_FORMS; form++) {
+			const loop_fn *loops = loops_of(op, form);
+
+			if (loops && !length[op][form])
+				length[op][form] = calibrate(loops[0]);
+			samples[op][form][nr_samples] = loops ?
+				time_loop(loops[shift], length[op][form]) : (double)NAN;
+		}
+	}
+	nr_samples++;
 }
 
 static void measure(int rounds)
 {
-	int c, round, shift;
+	int round, shift;
 
-	for (c = 0; c < NR_CONTENDERS; c++)
-		loop_length[c] = present(c) ? calibrate(contenders[c].loops[0]) : 0;
 	for (round = 0; round < rounds; round++) {
-		for (shift = 0; shift < NR_SHIFTS; shift++, nr_samples++) {
-			for (c = 0; c < NR_CONTENDERS; c++) {
-				if (present(c))
-					samples[c][nr_samples] = time_loop(
-						contenders[c].loops[shift], loop_length[c]);
-			}
-		}
+		progress("round", round, rounds);
+		for (shift = 0; shift < NR_SHIFTS; shift++)
+			sample_all(shift);
 	}
+	progress(NULL, 0, 0);
 }
 
-static int compare(const void *a, const void *b)
+static double typical(int op, enum form form)
 {
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
+	return median(samples[op][form], NULL, nr_samples);
 }
 
-/* The median of a[i] / b[i], or of a[i]. */
-static double median(const double *a, const double *b)
+/* An operation of ours, times that form of it. */
+static double ratio(int op, enum form form)
 {
-	static double sorted[NR_SHIFTS * ROUNDS_MAX];
-	int i;
-
-	for (i = 0; i < nr_samples; i++)
-		sorted[i] = b ? a[i] / b[i] : a[i];
-	qsort(sorted, (size_t)nr_samples, sizeof(*sorted), compare);
-	return sorted[nr_samples / 2];
+	return median(samples[op][RSEQ_OP], samples[op][form], nr_samples);
 }
 
-static double least(const double *a)
+/* The geometric mean, over the operations that have both; how many do. */
+static double mean_ratio(enum form form, int *nr)
 {
-	double best = a[0];
-	int i;
+	double sum = 0;
+	int op;
 
-	for (i = 1; i < nr_samples; i++)
-		best = a[i] < best ? a[i] : best;
-	return best;
-}
-
-/* Each CPU's list and pointer. */
-static void set_up(void)
-{
-	int cpu;
-
-	for (cpu = 0; cpu < RSEQ_OP_CPU_MAX; cpu++) {
-		data[cpu].list = (intptr_t)&data[cpu].node;
-		data[cpu].to_v = (intptr_t)&data[cpu].v;
+	*nr = 0;
+	for (op = 0; op < nr_operations; op++) {
+		if (isnan(ratio(op, form)))
+			continue;
+		sum += log(ratio(op, form));
+		++*nr;
 	}
+	return *nr ? exp(sum / *nr) : (double)NAN;
 }
 
-/* Pin to the current CPU; where allowed, remember another. */
-static void choose_cpus(void)
+static double copy_speedup(void)
 {
-	int cpu, self = rseq_op_current_cpu();
-	cpu_set_t set;
+	int op;
 
-	other_cpu = -1;
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return;
-	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (cpu != self && CPU_ISSET(cpu, &set))
-			other_cpu = cpu;
+	for (op = 0; op < nr_operations; op++) {
+		if (!strcmp(operations[op].name, "copy 4096 bytes, storev"))
+			return median(samples[nr_operations][PLAIN], samples[op][RSEQ_OP],
+				      nr_samples);
 	}
-	CPU_ZERO(&set);
-	CPU_SET(self, &set);
-	sched_setaffinity(0, sizeof(set), &set);
+	return (double)NAN;
 }
 
-/* In a child that was started with RSEQ_OP_FORCE_FALLBACK=1. */
-static int print_forced(int rounds)
+static void print_table(void)
 {
-	double sample[ROUNDS_MAX];
-	long n = calibrate(addv_loops[0]);
-	int i;
+	int op, form;
 
-	for (i = 0; i < rounds; i++)
-		sample[i] = time_loop(addv_loops[i % NR_SHIFTS], n);
-	qsort(sample, (size_t)rounds, sizeof(*sample), compare);
-	printf("%f %f\n", sample[rounds / 2], sample[0]);
-	return 0;
-}
-
-static void exec_forced(int fd, int rounds)
-{
-	char arg[16];
-
-	snprintf(arg, sizeof(arg), "%d", rounds);
-	setenv("RSEQ_OP_FORCE_FALLBACK", "1", 1);
-	dup2(fd, STDOUT_FILENO);
-	execl("/proc/self/exe", "fast", "--forced", "--rounds", arg, (char *)NULL);
-	_exit(127);
-}
-
-/* The environment is read at start, so this takes a process of its own. */
-static bool measure_forced(int rounds, double *mid, double *best)
-{
-	int pipefd[2], status, n;
-	pid_t pid;
-	FILE *f;
-
-	if (pipe(pipefd))
-		return false;
-	pid = fork();
-	if (!pid)
-		exec_forced(pipefd[1], rounds);
-	close(pipefd[1]);
-	f = fdopen(pipefd[0], "r");
-	n = f ? fscanf(f, "%lf %lf", mid, best) : 0;
-	if (f)
-		fclose(f);
-	return pid > 0 && waitpid(pid, &status, 0) == pid && !status && n == 2;
-}
-
-static void print_row(bool csv, const char *name, double mid, double best, double ratio)
-{
-	const char *format = csv ? "\"%s\",%.3f,%.3f,%.3f\n" : "%-34s %9.2f %9.2f %9.2f\n";
-
-	printf(format, name, mid, best, ratio);
-}
-
-static void print_table(bool csv, int rounds)
-{
-	double mid, best;
-	int c;
-
-	if (csv)
-		printf("operation,median_ns,best_ns,ratio_to_by_hand\n");
-	else
-		printf("%-34s %9s %9s %9s\n", "operation, one thread", "median ns", "best ns",
-		       "/ by hand");
-	for (c = 0; c < NR_CONTENDERS; c++) {
-		if (present(c))
-			print_row(csv, contenders[c].name, median(samples[c], NULL),
-				  least(samples[c]), median(samples[c], samples[HAND]));
+	printf("One thread: ns for an operation, median of %d samples\n\n%-23s", nr_samples, "");
+	for (form = 0; form < NR_FORMS; form++)
+		printf(" %*s", form == GETCPU_LOCKED ? 11 : 7, form_names[form]);
+	printf(" %7s %8s\n", "/hand", "/librseq");
+	for (op = 0; op < nr_operations; op++) {
+		printf("%-23s", operations[op].name);
+		for (form = 0; form < NR_FORMS; form++)
+			print_field(form == GETCPU_LOCKED ? 11 : 7, 2, typical(op, form));
+		print_field(7, 2, ratio(op, BY_HAND));
+		print_field(8, 2, ratio(op, LIBRSEQ));
+		printf("\n");
 	}
-	if (measure_forced(rounds, &mid, &best))
-		print_row(csv, "rseq_op_addv, forced fallback", mid, best,
-			  mid / median(samples[HAND], NULL));
-}
-
-static const char *verdict(bool reached)
-{
-	return reached ? "reached" : "NOT reached";
-}
-
-/* A ratio and its target, for the CPU asked each time and asked once. */
-static void print_target(const char *what, double each, double once, double target, bool at_most)
-{
-	printf("%s (target: at %s %.2f)\n", what, at_most ? "most" : "least", target);
-	printf("    CPU asked each time %6.3f, %s\n", each,
-	       verdict(at_most ? each <= target : each >= target));
-	printf("    CPU asked once      %6.3f, %s\n", once,
-	       verdict(at_most ? once <= target : once >= target));
+	printf("%-23s", "4096 bytes, one by one");
+	print_field(7, 2, typical(nr_operations, PLAIN));
+	printf("\n\n"
+	       "plain: unprotected. lock: lock prefix. getcpu+lock: sched_getcpu(), lock prefix.\n"
+	       "mutex: sched_getcpu(), a mutex for each CPU. by hand: a bare sequence, which\n"
+	       "nothing can close. The last columns: rseq_op, times that; median of the ratios\n"
+	       "within a round.\n");
 }
 
 static void print_targets(void)
 {
-	double copy;
+	int nr;
+	double mean = mean_ratio(BY_HAND, &nr);
 
-	printf("\n");
-	print_target("rseq_op_addv, times the rseq add by hand",
-		     median(samples[ADDV], samples[HAND]),
-		     median(samples[ADDV_SAME], samples[HAND_SAME]), TARGET_HAND, true);
-	print_target("sched_getcpu + lock xadd, times rseq_op_addv",
-		     median(samples[GETCPU_LOCKED], samples[ADDV]),
-		     median(samples[GETCPU_LOCKED], samples[ADDV_SAME]), TARGET_LOCKED, false);
-	copy = median(samples[BYTES_4096], samples[COPY_4096]);
-	printf("4096 bytes one by one, times cmpeqv_memcpy_storev (target: at least %.2f)\n"
-	       "                        %6.3f, %s\n", TARGET_COPY, copy,
-	       verdict(copy >= TARGET_COPY));
+	printf("\ngeometric mean of %d operations, rseq_op times by hand: %.3f\n", nr, mean);
+	mean = mean_ratio(LIBRSEQ, &nr);
+	if (!nr)
+		printf("librseq: pkg-config did not find it when this was built\n");
+	print_target("operations, times librseq's (geometric mean)", mean, 3, AT_MOST,
+		     TARGET_LIBRSEQ);
+	print_target("4096 bytes one by one, times copy 4096 bytes, storev", copy_speedup(), 1,
+		     AT_LEAST, TARGET_COPY);
+}
+
+static void write_csv(FILE *csv)
+{
+	int op, form;
+
+	fprintf(csv, "operation");
+	for (form = 0; form < NR_FORMS; form++)
+		fprintf(csv, ",%s", form_names[form]);
+	fprintf(csv, ",rseq_op least,rseq_op/by hand,rseq_op/librseq\n");
+	for (op = 0; op < nr_operations; op++) {
+		fprintf(csv, "\"%s\"", operations[op].name);
+		for (form = 0; form < NR_FORMS; form++)
+			print_csv(csv, typical(op, form));
+		print_csv(csv, least(samples[op][RSEQ_OP], nr_samples));
+		print_csv(csv, ratio(op, BY_HAND));
+		print_csv(csv, ratio(op, LIBRSEQ));
+		fprintf(csv, "\n");
+	}
 }
 
 static void usage(FILE *f)
 {
-	fprintf(f, "Usage: fast [--rounds N] [--csv]\n\n"
+	fprintf(f, "Usage: fast [--rounds N] [--csv FILE]\n\n"
 		"Measure the fast path of rseq_op in one thread that is pinned to its CPU.\n\n"
-		"  --rounds N   rounds, 1 to %d (default 50), each at %d alignments\n"
-		"  --csv        comma-separated values, without the targets\n",
+		"  --rounds N  1 to %d (default 50), each at %d alignments\n"
+		"  --csv FILE  write the figures there too\n\n"
+		"Exit status: 0; 1 on an error; 2 for wrong usage.\n",
 		ROUNDS_MAX, NR_SHIFTS);
 }
 
@@ -507,26 +196,19 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "rounds", required_argument, NULL, 'r' },
-		{ "csv", no_argument, NULL, 'c' },
-		{ "forced", no_argument, NULL, 'f' },	/* internal: the child */
+		{ "csv", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
-	bool csv = false, forced = false;
 	int opt, rounds = 50;
+	FILE *csv = NULL;
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (opt) {
-		case 'r':
+		if (opt == 'r') {
 			rounds = atoi(optarg);
-			break;
-		case 'c':
-			csv = true;
-			break;
-		case 'f':
-			forced = true;
-			break;
-		default:
+		} else if (opt == 'c') {
+			csv = open_csv(optarg);
+		} else {
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? 0 : 2;
 		}
@@ -535,13 +217,13 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	set_up();
-	choose_cpus();
-	if (forced)
-		return print_forced(rounds);
+	forms_init();
+	pin(sched_getcpu());
 	measure(rounds);
-	print_table(csv, rounds);
-	if (!csv)
-		print_targets();
+	print_table();
+	print_targets();
+	if (csv)
+		write_csv(csv);
+	close_csv(csv);
 	return 0;
 }

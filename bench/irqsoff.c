@@ -165,9 +165,7 @@ int main(int argc, char **argv)
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? 0 : 2;
 		}
-		csv = fopen(optarg, "w");
-		if (!csv)
-			fail(optarg);
+		csv = open_csv(optarg);
 	}
 	if (!have_call()) {
 		fprintf(stderr, "irqsoff: this kernel does not have cpu_opv(2)\n");
@@ -182,7 +180,6 @@ int main(int argc, char **argv)
 	}
 	measure_all(csv);
 	put("events/preemptirq/enable", "0");
-	if (csv && fclose(csv))
-		fail("writing CSV");
+	close_csv(csv);
 	return 0;
 }

@@ -95,19 +95,6 @@ static double measure(int n)
 	return end - start;
 }
 
-static void list_cpus(void)
-{
-	cpu_set_t set;
-	int cpu;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		fail("sched_getaffinity");
-	for (cpu = 0; cpu < CPU_SETSIZE && cpu < MAX_CPUS; cpu++) {
-		if (CPU_ISSET(cpu, &set))
-			cpus[nr_cpus++] = cpu;
-	}
-}
-
 static void usage(FILE *f)
 {
 	fprintf(f, "Usage: scale [--csv FILE] [--instructions]\n\n"
@@ -133,9 +120,7 @@ int main(int argc, char **argv)
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (opt == 'c') {
-			csv = fopen(optarg, "w");
-			if (!csv)
-				fail(optarg);
+			csv = open_csv(optarg);
 		} else if (opt == 'i') {
 			instructions = true;
 		} else {
@@ -147,7 +132,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "scale: this kernel does not have cpu_opv(2)\n");
 		return EXIT_ABSENT;
 	}
-	list_cpus();
+	nr_cpus = allowed_cpus(cpus, MAX_CPUS);
 	printf("%s for a vector\n%-10s %12s %12s\n",
 	       instructions ? "Instructions of all CPUs" : "Nanoseconds", "callers",
 	       "own CPU", "same CPU");
@@ -163,7 +148,6 @@ int main(int argc, char **argv)
 		if (csv)
 			fprintf(csv, "%d,%.0f,%.0f\n", n, cost[OWN], cost[SAME]);
 	}
-	if (csv && fclose(csv))
-		fail("writing CSV");
+	close_csv(csv);
 	return 0;
 }

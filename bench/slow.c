@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The slow paths: what an operation costs when its sequence cannot do it, by each backend,
+ * and what a fallback that is forced now and then costs on average.
+ *
+ * The environment decides when the library is loaded, so each setting has a child of its
+ * own: this program, started again. The children measure in turn, a round each, and the
+ * figures of one round are compared.
+ *
+ * "alone" is with nobody to interrupt: there is another thread, as in whatever needs
+ * per-CPU data, but it sleeps. (Without one, membarrier(2) returns at once.) "ours" is
+ * with one that runs on the other CPU.
+ *
+ * Why an operation left its sequence makes no difference to the backend: "other CPU"
+ * stands for what was aborted too often, or has no struct rseq, on this one.
+ */
+#include <fcntl.h>
+#include <getopt.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <rseq_op/rseq_op.h>
+
+#define PROGRAM "slow"
+#include "bench.h"
+#include "sample.h"
+
+#define ROUNDS_MAX	1000
+#define SAMPLE_NS	300000	/* of one row in one round */
+
+#define TARGET_ALONE	0.8	/* us, at most */
+
+/* Rows: what is measured in each setting. */
+
+static int self_cpu, other_cpu = -1;
+static _Alignas(4096) intptr_t words[512];
+
+static void do_null(void)
+{
+	syscall(SYS_getppid);
+}
+
+static void do_membarrier(void)
+{
+	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU,
+		other_cpu < 0 ? self_cpu : other_cpu);
+}
+
+static void do_there_and_back(void)
+{
+	pin(other_cpu);
+	pin(self_cpu);
+}
+
+static void do_add_here(void)
+{
+	rseq_op_addv(&words[0], 1, self_cpu);
+}
+
+static void do_add_there(void)
+{
+	rseq_op_addv(&words[64], 1, other_cpu);
+}
+
+static void do_vector_here(void)
+{
+	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(words[0]),
+		.u.arithmetic_op = { .p = (uintptr_t)&words[0], .count = 1 } };
+	const struct cpu_op ops[] = { add, add };
+
+	rseq_op(ops, 2, self_cpu, 0);
+}
+
+static void do_fence(void)
+{
+	rseq_op_fence(other_cpu);
+}
+
+static void do_fence_all(void)
+{
+	rseq_op_fence_all();
+}
+
+enum row {
+	NULL_CALL, MEMBARRIER, THERE_AND_BACK, ADD_HERE, VECTOR_HERE, ADD_ALONE, FENCE_ALONE,
+	FENCE_ALL_ALONE, ADD_OURS, FENCE_OURS, FENCE_ALL_OURS, NR_ROWS
+};
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+	bool needs_other, needs_ours;
+} rows[NR_ROWS] = {
+	[NULL_CALL] = { "null call (getppid)", do_null, false, false },
+	[MEMBARRIER] = { "membarrier(2) itself, alone", do_membarrier, false, false },
+	[THERE_AND_BACK] = { "sched_setaffinity there and back", do_there_and_back, true, false },
+	[ADD_HERE] = { "addv, this CPU", do_add_here, false, false },
+	[VECTOR_HERE] = { "vector of two adds, this CPU", do_vector_here, false, false },
+	[ADD_ALONE] = { "addv, other CPU, alone", do_add_there, true, false },
+	[FENCE_ALONE] = { "fence, other CPU, alone", do_fence, true, false },
+	[FENCE_ALL_ALONE] = { "fence, all CPUs, alone", do_fence_all, false, false },
+	[ADD_OURS] = { "addv, other CPU, ours", do_add_there, true, true },
+	[FENCE_OURS] = { "fence, other CPU, ours", do_fence, true, true },
+	[FENCE_ALL_OURS] = { "fence, all CPUs, ours", do_fence_all, true, true },
+};
+
+/* Settings: the backends, and how often a fallback is forced on the one chosen. */
+
+enum setting {
+	BY_KERNEL, BY_MEMBARRIER, BY_AFFINITY, BY_GUARD, UNFORCED, FORCED_1000, FORCED_100,
+	FORCED_1, NR_SETTINGS
+};
+
+static const struct {
+	const char *name, *variable, *value;
+	enum rseq_op_backend backend;
+} settings[NR_SETTINGS] = {
+	[BY_KERNEL] = { "kernel", "RSEQ_OP_BACKEND", "kernel", RSEQ_OP_BACKEND_KERNEL },
+	[BY_MEMBARRIER] = { "membarrier", "RSEQ_OP_BACKEND", "membarrier",
+		RSEQ_OP_BACKEND_MEMBARRIER },
+	[BY_AFFINITY] = { "affinity", "RSEQ_OP_BACKEND", "affinity", RSEQ_OP_BACKEND_AFFINITY },
+	[BY_GUARD] = { "guard", "RSEQ_OP_BACKEND", "guard", RSEQ_OP_BACKEND_GUARD },
+	[UNFORCED] = { "never", "RSEQ_OP_FORCE_FALLBACK", "0", RSEQ_OP_BACKEND_NONE },
+	[FORCED_1000] = { "1/1000", "RSEQ_OP_FORCE_FALLBACK", "1000", RSEQ_OP_BACKEND_NONE },
+	[FORCED_100] = { "1/100", "RSEQ_OP_FORCE_FALLBACK", "100", RSEQ_OP_BACKEND_NONE },
+	[FORCED_1] = { "always", "RSEQ_OP_FORCE_FALLBACK", "1", RSEQ_OP_BACKEND_NONE },
+};
+
+/* Those that choose a backend measure all rows, the others an operation on this CPU. */
+static bool measures(enum setting setting, enum row row)
+{
+	return settings[setting].backend != RSEQ_OP_BACKEND_NONE || row == ADD_HERE;
+}
+
+/*
+ * The child
+ */
+
+static void *sleep_for_ever(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static atomic_ulong turns;
+static atomic_bool stop;
+
+static void *spin(void *arg)
+{
+	(void)arg;
+	pin(other_cpu);
+	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		atomic_fetch_add_explicit(&turns, 1, memory_order_relaxed);
+		__builtin_ia32_pause();
+	}
+	return NULL;
+}
+
+static pthread_t start(void *(*thread)(void *))
+{
+	pthread_t t;
+
+	errno = pthread_create(&t, NULL, thread, NULL);
+	if (errno)
+		fail("pthread_create");
+	return t;
+}
+
+/* Once it runs. */
+static pthread_t start_spinner(void)
+{
+	unsigned long before = atomic_load(&turns);
+	pthread_t t;
+
+	atomic_store(&stop, false);
+	t = start(spin);
+	while (atomic_load(&turns) == before)
+		sched_yield();
+	return t;
+}
+
+static double time_calls(void (*run)(void), long n)
+{
+	double start = now_ns();
+	long i;
+
+	for (i = 0; i < n; i++)
+		run();
+	return (now_ns() - start) / (double)n;
+}
+
+static double measure_row(enum row row)
+{
+	static long length[NR_ROWS];
+
+	void (*run)(void) = rows[row].run;
+	long n = length[row];
+
+	if (!n) {
+		n = 1;
+		while (time_calls(run, n) * (double)n < SAMPLE_NS / 2.0)
+			n *= 2;
+		length[row] = n;
+	}
+	return time_calls(run, n);
+}
+
+static void measure_round(enum setting setting, double *ns)
+{
+	pthread_t spinner = 0;
+	enum row row;
+
+	for (row = 0; row < NR_ROWS; row++) {
+		ns[row] = (double)NAN;
+		if (!measures(setting, row) || (rows[row].needs_other && other_cpu < 0))
+			continue;
+		if (rows[row].needs_ours && !spinner)
+			spinner = start_spinner();
+		ns[row] = measure_row(row);
+	}
+	if (spinner) {
+		atomic_store(&stop, true);
+		pthread_join(spinner, NULL);
+	}
+}
+
+static void choose_cpus(void)
+{
+	int cpus[2], nr = allowed_cpus(cpus, 2);
+
+	self_cpu = cpus[0];
+	if (nr > 1)
+		other_cpu = cpus[1];
+	pin(self_cpu);
+}
+
+/* A round for each byte that comes, until the parent goes. */
+static int child(enum setting setting)
+{
+	bool there = settings[setting].backend == RSEQ_OP_BACKEND_NONE ||
+		     rseq_op_backend(NULL) == settings[setting].backend;
+	double ns[NR_ROWS];
+	char go;
+	int i;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	choose_cpus();
+	start(sleep_for_ever);
+	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+	while (read(STDIN_FILENO, &go, 1) == 1) {
+		for (i = 0; i < NR_ROWS; i++)
+			ns[i] = (double)NAN;
+		if (there)
+			measure_round(setting, ns);
+		if (write(STDOUT_FILENO, ns, sizeof(ns)) != sizeof(ns))
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * The parent
+ */
+
+static struct {
+	pid_t pid;
+	int to, from;
+} children[NR_SETTINGS];
+
+/* ns */
+static double samples[NR_SETTINGS][NR_ROWS][SAMPLES_MAX];
+static int nr_samples;
+
+static void start_child(enum setting setting)
+{
+	int to[2], from[2];
+	char arg[16];
+
+	snprintf(arg, sizeof(arg), "%d", setting);
+	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC))
+		fail("pipe2");
+	children[setting].pid = fork();
+	if (children[setting].pid < 0)
+		fail("fork");
+	if (!children[setting].pid) {
+		unsetenv("RSEQ_OP_BACKEND");
+		unsetenv("RSEQ_OP_FORCE_FALLBACK");
+		setenv(settings[setting].variable, settings[setting].value, 1);
+		dup2(to[0], STDIN_FILENO);
+		dup2(from[1], STDOUT_FILENO);
+		execl("/proc/self/exe", PROGRAM, "--child", arg, (char *)NULL);
+		_exit(127);
+	}
+	close(to[0]);
+	close(from[1]);
+	children[setting].to = to[1];
+	children[setting].from = from[0];
+}
+
+static void ask_child(enum setting setting)
+{
+	double ns[NR_ROWS];
+	int row;
+
+	if (write(children[setting].to, "", 1) != 1 ||
+	    read(children[setting].from, ns, sizeof(ns)) != sizeof(ns)) {
+		fprintf(stderr, PROGRAM ": the child for %s=%s ended early\n",
+			settings[setting].variable, settings[setting].value);
+		exit(1);
+	}
+	for (row = 0; row < NR_ROWS; row++)
+		samples[setting][row][nr_samples] = ns[row];
+}
+
+static void measure(int rounds)
+{
+	int setting;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (setting = 0; setting < NR_SETTINGS; setting++)
+		start_child(setting);
+	for (nr_samples = 0; nr_samples < rounds; nr_samples++) {
+		progress("round", nr_samples, rounds);
+		for (setting = 0; setting < NR_SETTINGS; setting++)
+			ask_child(setting);
+	}
+	progress(NULL, 0, 0);
+	for (setting = 0; setting < NR_SETTINGS; setting++) {
+		close(children[setting].to);
+		waitpid(children[setting].pid, NULL, 0);
+	}
+}
+
+static double typical_us(enum setting setting, enum row row)
+{
+	return median(samples[setting][row], NULL, nr_samples) / 1000;
+}
+
+static double times_unforced(enum setting setting)
+{
+	return median(samples[setting][ADD_HERE], samples[UNFORCED][ADD_HERE], nr_samples);
+}
+
+static void print_backends(void)
+{
+	int setting, row;
+
+	printf("Slow paths: us, median of %d rounds, by backend\n\n%-34s", nr_samples, "");
+	for (setting = BY_KERNEL; setting <= BY_GUARD; setting++)
+		printf(" %11s", settings[setting].name);
+	printf("\n");
+	for (row = 0; row < NR_ROWS; row++) {
+		printf("%-34s", rows[row].name);
+		for (setting = BY_KERNEL; setting <= BY_GUARD; setting++)
+			print_field(11, 3, typical_us(setting, row));
+		printf("\n");
+	}
+	printf("\nalone: our other thread sleeps; ours: it runs on the other CPU. guard: there\n"
+	       "are no sequences, this CPU's operations take it too. -: no such backend or CPU.\n");
+}
+
+static void print_forced(void)
+{
+	int setting;
+
+	printf("\nA forced fallback: addv on this CPU, ns on average\n\n%-12s %11s %11s\n",
+	       "forced", "ns", "/ never");
+	for (setting = UNFORCED; setting < NR_SETTINGS; setting++) {
+		printf("%-12s", settings[setting].name);
+		print_field(11, 2, 1000 * typical_us(setting, ADD_HERE));
+		print_field(11, 2, times_unforced(setting));
+		printf("\n");
+	}
+	printf("\n");
+}
+
+static void write_csv(FILE *csv)
+{
+	int setting, row;
+
+	fprintf(csv, "operation");
+	for (setting = 0; setting < NR_SETTINGS; setting++)
+		fprintf(csv, ",%s", settings[setting].name);
+	fprintf(csv, "\n");
+	for (row = 0; row < NR_ROWS; row++) {
+		fprintf(csv, "\"%s\"", rows[row].name);
+		for (setting = 0; setting < NR_SETTINGS; setting++)
+			print_csv(csv, typical_us(setting, row));
+		fprintf(csv, "\n");
+	}
+}
+
+static void usage(FILE *f)
+{
+	fprintf(f, "Usage: slow [--rounds N] [--csv FILE]\n\n"
+		"Measure the slow paths of rseq_op, by backend, and forced fallbacks.\n\n"
+		"  --rounds N  1 to %d (default 50)\n"
+		"  --csv FILE  write the figures there too\n\n"
+		"Exit status: 0; 1 on an error; 2 for wrong usage.\n", ROUNDS_MAX);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "csv", required_argument, NULL, 'c' },
+		{ "child", required_argument, NULL, 'x' },	/* internal */
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	int opt, rounds = 50;
+	FILE *csv = NULL;
+
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (opt == 'x')
+			return child((enum setting)atoi(optarg));
+		if (opt == 'r') {
+			rounds = atoi(optarg);
+		} else if (opt == 'c') {
+			csv = open_csv(optarg);
+		} else {
+			usage(opt == 'h' ? stdout : stderr);
+			return opt == 'h' ? 0 : 2;
+		}
+	}
+	if (rounds < 1 || rounds > ROUNDS_MAX || optind < argc) {
+		usage(stderr);
+		return 2;
+	}
+	measure(rounds);
+	print_backends();
+	print_forced();
+	print_target("addv by membarrier, other CPU, alone: us",
+		     typical_us(BY_MEMBARRIER, ADD_ALONE), 2, AT_MOST, TARGET_ALONE);
+	if (csv)
+		write_csv(csv);
+	close_csv(csv);
+	return 0;
+}
