@@ -60,11 +60,6 @@ static bool libc_registers(void)
 	return &__rseq_size && __rseq_size;
 }
 
-static struct area *area(void)
-{
-	return (struct area *)(rseq_op_thread_pointer() + rseq_op_offset);
-}
-
 void area_init(void)
 {
 	unsigned long size = getauxval(AT_RSEQ_FEATURE_SIZE);
@@ -85,7 +80,7 @@ void area_init(void)
 /* The CPU that the calling thread runs on, < 0 where it is not registered. */
 int area_cpu(void)
 {
-	return *(volatile int32_t *)&area()->rseq.cpu_id;
+	return rseq_op_area_int(rseq_op_offset + (ptrdiff_t)offsetof(struct area, rseq.cpu_id));
 }
 
 int area_index(enum by by)

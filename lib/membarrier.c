@@ -32,11 +32,14 @@
 
 static uintptr_t page_mask(void)
 {
-	static long page_size;
+	static _Atomic long page_size;
+	long size = atomic_load_explicit(&page_size, memory_order_relaxed);
 
-	if (!page_size)
-		page_size = sysconf(_SC_PAGESIZE);
-	return -(uintptr_t)page_size;
+	if (!size) {
+		size = sysconf(_SC_PAGESIZE);
+		atomic_store_explicit(&page_size, size, memory_order_relaxed);
+	}
+	return -(uintptr_t)size;
 }
 
 static long populate_range(uintptr_t start, size_t len, enum access access)

@@ -27,7 +27,7 @@ extern "C" {
 
 /* What item, of any pool, is for that CPU; 0 to rseq_op_nr_cpus() - 1, not checked. */
 #define rseq_op_ptr(item, cpu)						\
-	((__typeof__(item))(void *)((char *)(item) + (size_t)(cpu) * RSEQ_OP_STRIDE))
+	((__typeof__(item))(void *)((uintptr_t)(item) + (size_t)(cpu) * RSEQ_OP_STRIDE))
 
 /**
  * rseq_op_cpu_in_range() - does a pool have memory for that CPU?

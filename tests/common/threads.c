@@ -4,7 +4,7 @@
 
 #include "threads.h"
 
-static volatile bool stopping;
+static _Atomic bool stopping;
 
 static void *worker_main(void *arg)
 {

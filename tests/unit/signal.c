@@ -18,13 +18,14 @@ static _Atomic uint64_t in_handlers, failures;
 static void handler(int sig)
 {
 	static _Atomic unsigned int turn;
-	int i = (int)(turn++ % (unsigned int)nr_allowed_cpus());
+	int i = (int)(turn++ % (unsigned int)nr_allowed_cpus()), saved = errno;
 
 	(void)sig;
 	errno = 77;
 	if (rseq_op_addv(&counters[allowed_cpu(i)], 1, allowed_cpu(i)) || errno != 77)
 		failures++;
 	in_handlers++;
+	errno = saved;
 }
 
 /* Every other operation is for another CPU: half the signals find the slow path. */
