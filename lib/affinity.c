@@ -165,6 +165,7 @@ int affinity_fence(struct place at)
 		if (had_all(&wanted))
 			add_all(&wanted);
 		ret = at.by == BY_CPU ? visit(at.index, &visited) : visit_all(&visited);
+		DELAY_POINT();
 		restore(&wanted, visited);
 	}
 	restore_signals(&signals);

@@ -114,6 +114,7 @@ bool area_register_thread(void)
 	if (libc_registers() || tried)
 		return false;
 	tried = true;
+	DELAY_POINT();
 	return area_rseq_works() &&
 	       !raw_syscall(SYS_rseq, (long)&own, own_size, 0, RSEQ_OP_SIG, 0, 0);
 }

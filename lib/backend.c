@@ -120,6 +120,7 @@ static const struct choice *choice(void)
 
 	if (!c) {
 		c = choose();
+		DELAY_POINT();
 		atomic_store_explicit(&chosen, c, memory_order_release);
 	}
 	return c;

@@ -58,6 +58,7 @@ int fence_register(void)
 
 	if (ret > 0) {
 		ret = (int)membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+		DELAY_POINT();
 		atomic_store_explicit(&registered, ret, memory_order_relaxed);
 	}
 	return ret;
@@ -126,7 +127,7 @@ int rseq_op_fence_all(void)
 
 	atomic_thread_fence(memory_order_seq_cst);	/* scenario C, where there is no fence */
 	ret = fence((struct place){ BY_CID, 0 });
-
+	DELAY_POINT();
 	if (!ret)
 		ret = wait_for_vectors(BY_CPU);
 	if (!ret)

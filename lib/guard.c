@@ -96,6 +96,7 @@ static void set_all(int64_t *table, enum state state)
 
 	for (cpu = -RSEQ_OP_TAGS_BEFORE; cpu < 0; cpu++)
 		table[cpu] = tag(cpu, CLOSED);
+	DELAY_POINT();
 	for (; cpu < rseq_op_nr_cpus(); cpu++)
 		table[cpu] = tag(cpu, state);
 }
@@ -157,6 +158,7 @@ bool guard_close(struct place at)
 
 	guard_wait_open(at);
 	for (;;) {
+		DELAY_POINT();
 		if (change(at, OPEN, to))	/* scenario A: (a) */
 			return true;
 		if (change(at, BARRED, to))
@@ -164,6 +166,7 @@ bool guard_close(struct place at)
 		/* From here nobody knows whether others sleep: whoever closes says they do. */
 		to = CONTENDED;
 		change(at, CLOSED, CONTENDED);
+		DELAY_POINT();
 		futex(at, FUTEX_WAIT, CONTENDED);
 	}
 }
@@ -173,6 +176,8 @@ void guard_open(struct place at, bool sequences)
 	int32_t to = sequences ? OPEN : BARRED;
 
 	/* scenario A: (d) */
-	if (atomic_exchange_explicit(state_of(at), to, memory_order_release) == CONTENDED)
+	if (atomic_exchange_explicit(state_of(at), to, memory_order_release) == CONTENDED) {
+		DELAY_POINT();
 		futex(at, FUTEX_WAKE, 1);
+	}
 }

@@ -9,6 +9,8 @@
 
 #include <rseq_op/rseq_op.h>
 
+#include "delay.h"
+
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 /* raw.c: system calls, returning -errno and leaving errno alone. */

@@ -190,7 +190,10 @@ static uint64_t modified(const struct cpu_op *op, uint64_t word)
 
 static bool modify(const struct cpu_op *op)
 {
-	store(pointer(op, 0), modified(op, load(pointer(op, 0), op->len)), op->len);
+	uint64_t word = modified(op, load(pointer(op, 0), op->len));
+
+	DELAY_POINT();
+	store(pointer(op, 0), word, op->len);
 	return true;
 }
 
@@ -337,6 +340,7 @@ int interp_run(const struct cpu_op *ops, unsigned int nr_ops)
 	unsigned int i;
 
 	for (i = 0; i < nr_ops; i++) {
+		DELAY_POINT();
 		if (!kinds[ops[i].op].run(&ops[i]))
 			return (int)i + 1;
 	}

@@ -125,11 +125,14 @@ static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct pla
 
 	block_signals(&signals);
 	sequences = guard_close(at);	/* scenario A: (a) */
+	DELAY_POINT();
 	ret = fence(at);		/* scenario A: (b) */
+	DELAY_POINT();
 	if (!ret) {
 		ret = interp_run(ops, nr_ops);
 		sequences = !RSEQ_OP_LOADS_PASS_LOADS || !fence(at);	/* scenario A: (e) */
 	}
+	DELAY_POINT();
 	guard_open(at, sequences);	/* scenario A: (d) */
 	restore_signals(&signals);
 	return ret;

@@ -19,6 +19,8 @@
 
 #include <rseq_op/pool.h>
 
+#include "delay.h"
+
 #define POISON		0x5a
 #define NODES_MAX	1024		/* of any kernel */
 #define LONG_BITS	(8 * (int)sizeof(long))
@@ -53,6 +55,7 @@ static int fork_handled = ENOMEM;	/* 0 or an errno */
 static void take_lock(void)
 {
 	pthread_mutex_lock(&lock);
+	DELAY_POINT();
 }
 
 static void release_lock(void)
@@ -239,6 +242,7 @@ static int alloc_from_new(struct rseq_op_pool *pool, struct range *r, void **ite
 {
 	int ret;
 
+	DELAY_POINT();
 	take_lock();
 	r->next = pool->ranges;
 	pool->ranges = r;

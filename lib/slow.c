@@ -61,6 +61,7 @@ bool slow_retry(struct slow *s)
 {
 	if (s->outcome >= 0)
 		return false;
+	DELAY_POINT();
 	if (!s->entered) {
 		s->entered = true;
 		if (!valid(s->at))

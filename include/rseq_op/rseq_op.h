@@ -76,6 +76,11 @@ extern "C" {
 extern ptrdiff_t rseq_op_offset;
 extern ptrdiff_t rseq_op_cid_offset;
 
+/* Between the steps of a sequence: tests define it as something that takes time. */
+#ifndef RSEQ_OP_ASM_DELAY
+# define RSEQ_OP_ASM_DELAY
+#endif
+
 #if defined(__x86_64__) && !defined(__ILP32__)
 # include <rseq_op/arch/x86-64.h>
 #elif defined(__i386__)

@@ -70,6 +70,7 @@
 	"1:\n\t"
 
 #define RSEQ_OP_ASM_CMPTAG						\
+	RSEQ_OP_ASM_DELAY						\
 	"ldr	x9, [%x[tags], x9, lsl #3]\n\t"				\
 	"cmp	x9, %x[index]\n\t"					\
 	"b.ne	%l[elsewhere]\n\t"
@@ -91,27 +92,33 @@
 	"ldr	" RSEQ_OP_SCRATCH(9) ", %[" #mem "]\n\t"
 
 #define RSEQ_OP_ASM_CMPEQ(mem, reg, label)				\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_ASM_LOAD(mem)						\
 	"cmp	" RSEQ_OP_SCRATCH(9) ", " RSEQ_OP_R(reg) "\n\t"		\
 	"b.ne	%l[" #label "]\n\t"
 
 #define RSEQ_OP_ASM_CMPNE(mem, reg, label)				\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_ASM_LOAD(mem)						\
 	"cmp	" RSEQ_OP_SCRATCH(9) ", " RSEQ_OP_R(reg) "\n\t"		\
 	"b.eq	%l[" #label "]\n\t"
 
 #define RSEQ_OP_ASM_STORE(mem, reg)					\
+	RSEQ_OP_ASM_DELAY						\
 	"str	" RSEQ_OP_R(reg) ", %[" #mem "]\n\t"
 
 #define RSEQ_OP_ASM_FETCH(mem, to)					\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_ASM_LOAD(mem)						\
 	"str	" RSEQ_OP_SCRATCH(9) ", %[" #to "]\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_STORE(mem, reg)				\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_INSN_STORE RSEQ_OP_R(reg) ", %[" #mem "]\n\t"		\
 	"2:\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_MODIFY(how, mem, reg)			\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_ASM_LOAD(mem)						\
 	RSEQ_OP_INSN_##how RSEQ_OP_SCRATCH(9) ", " RSEQ_OP_SCRATCH(9) ", " \
 		RSEQ_OP_R(reg) "\n\t"					\
@@ -121,17 +128,20 @@
 #define RSEQ_OP_ASM_LOAD_POINTER(mem)	RSEQ_OP_ASM_LOAD(mem)
 
 #define RSEQ_OP_ASM_COMMIT_FOLLOWED(offset, mem)			\
+	RSEQ_OP_ASM_DELAY						\
 	"ldr	x9, [x9, %x[" #offset "]]\n\t"				\
 	RSEQ_OP_INSN_STORE "x9, %[" #mem "]\n\t"			\
 	"2:\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_ADD_POINTED(reg)				\
+	RSEQ_OP_ASM_DELAY						\
 	"ldr	x11, [x9]\n\t"						\
 	"add	x11, x11, %x[" #reg "]\n\t"				\
 	RSEQ_OP_INSN_STORE "x11, [x9]\n\t"				\
 	"2:\n\t"
 
 #define RSEQ_OP_ASM_COPY(dst, src, len)					\
+	RSEQ_OP_ASM_DELAY						\
 	"mov	x9, %x[" #dst "]\n\t"					\
 	"mov	x10, %x[" #src "]\n\t"					\
 	"subs	x11, %x[" #len "], #16\n\t"				\
@@ -153,6 +163,7 @@
 
 /* A 32-bit word is the lower half of a register, and of a number in memory. */
 #define RSEQ_OP_ASM_COMPARE_STEPS(steps, end, at, label)		\
+	RSEQ_OP_ASM_DELAY						\
 	"mov	x10, %x[" #steps "]\n\t"				\
 	"5:\n\t"							\
 	"str	x10, [%x[" #at "]]\n\t"					\
@@ -171,6 +182,7 @@
 	"6:\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_LAST(last)					\
+	RSEQ_OP_ASM_DELAY						\
 	"ldp	x9, x10, [%x[" #last "]]\n\t"				\
 	"ldr	" RSEQ_OP_SCRATCH(9) ", [x9]\n\t"			\
 	"and	x9, x9, x10\n\t"					\

@@ -60,6 +60,7 @@
 
 /* The upper half of an open tag is 0, and that of a negative index is not. */
 #define RSEQ_OP_ASM_CMPTAG						\
+	RSEQ_OP_ASM_DELAY						\
 	"movl	%[tags], %%edx\n\t"					\
 	"movl	%[index], %%ecx\n\t"					\
 	"cmpl	%%ecx, (%%edx,%%eax,8)\n\t"				\
@@ -86,16 +87,19 @@
 	"movl	%[" #reg "], %%eax\n\t"
 
 #define RSEQ_OP_ASM_CMPEQ(mem, reg, label)				\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_ASM_WORD(mem, reg)					\
 	"cmpl	%%eax, (%%ecx)\n\t"					\
 	"jne	%l[" #label "]\n\t"
 
 #define RSEQ_OP_ASM_CMPNE(mem, reg, label)				\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_ASM_WORD(mem, reg)					\
 	"cmpl	%%eax, (%%ecx)\n\t"					\
 	"je	%l[" #label "]\n\t"
 
 #define RSEQ_OP_ASM_STORE(mem, reg)					\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_ASM_WORD(mem, reg)					\
 	"movl	%%eax, (%%ecx)\n\t"
 
@@ -109,15 +113,18 @@
 	"2:\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_MODIFY(how, mem, reg)			\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_ASM_WORD(mem, reg)					\
 	RSEQ_OP_INSN_##how " %%eax, (%%ecx)\n\t"			\
 	"2:\n\t"
 
 #define RSEQ_OP_ASM_LOAD_POINTER(mem)					\
+	RSEQ_OP_ASM_DELAY						\
 	"movl	%[" #mem "], %%ecx\n\t"					\
 	"movl	(%%ecx), %%eax\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_FOLLOWED(offset, mem)			\
+	RSEQ_OP_ASM_DELAY						\
 	"addl	%[" #offset "], %%eax\n\t"				\
 	"movl	(%%eax), %%eax\n\t"					\
 	"movl	%[" #mem "], %%ecx\n\t"					\
@@ -125,11 +132,13 @@
 	"2:\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_ADD_POINTED(reg)				\
+	RSEQ_OP_ASM_DELAY						\
 	"movl	%[" #reg "], %%ecx\n\t"					\
 	"addl	%%ecx, (%%eax)\n\t"					\
 	"2:\n\t"
 
 #define RSEQ_OP_ASM_COPY(dst, src, len)					\
+	RSEQ_OP_ASM_DELAY						\
 	"movl	%[" #dst "], %%eax\n\t"					\
 	"movl	%[" #src "], %%edx\n\t"					\
 	"movl	%[" #len "], %%ecx\n\t"					\
@@ -143,6 +152,7 @@
 	"rep movsb\n\t"
 
 #define RSEQ_OP_ASM_COMPARE_STEPS(steps, end, at, label)		\
+	RSEQ_OP_ASM_DELAY						\
 	"movl	%[" #steps "], %%ecx\n\t"				\
 	"movl	%[" #at "], %%edi\n\t"					\
 	"movl	%[" #end "], %%edx\n\t"					\
@@ -163,6 +173,7 @@
 	"6:\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_LAST(last)					\
+	RSEQ_OP_ASM_DELAY						\
 	"movl	%[" #last "], %%ecx\n\t"				\
 	"movl	(%%ecx), %%esi\n\t"					\
 	"movl	(%%esi), %%eax\n\t"					\

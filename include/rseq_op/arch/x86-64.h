@@ -21,6 +21,8 @@
  * aborted, elsewhere. Offsets in struct rseq, from <linux/rseq.h>: cpu_id_start 0,
  * cpu_id 4, rseq_cs 8.
  *
+ * Each waits first, where tests want that: RSEQ_OP_ASM_DELAY changes no register and no flag.
+ *
  * RSEQ_OP_BITS is the width of the words, 64 or 32. A store of this processor is a
  * release, so that RSEQ_OP_RELEASE makes no difference here.
  */
@@ -87,6 +89,7 @@
 	"1:\n\t"
 
 #define RSEQ_OP_ASM_CMPTAG						\
+	RSEQ_OP_ASM_DELAY						\
 	"cmpq	%[index], (%[tags],%%rax,8)\n\t"			\
 	"jne	%l[elsewhere]\n\t"
 
@@ -105,18 +108,22 @@
 
 /* Leave unless mem is reg; if it is. */
 #define RSEQ_OP_ASM_CMPEQ(mem, reg, label)				\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_INSN("cmp") "%[" #reg "], %[" #mem "]\n\t"		\
 	"jne	%l[" #label "]\n\t"
 
 #define RSEQ_OP_ASM_CMPNE(mem, reg, label)				\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_INSN("cmp") "%[" #reg "], %[" #mem "]\n\t"		\
 	"je	%l[" #label "]\n\t"
 
 #define RSEQ_OP_ASM_STORE(mem, reg)					\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_INSN("mov") "%[" #reg "], %[" #mem "]\n\t"
 
 /* Store the word in mem to another place. */
 #define RSEQ_OP_ASM_FETCH(mem, to)					\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_INSN("mov") "%[" #mem "], " RSEQ_OP_SCRATCH "\n\t"	\
 	RSEQ_OP_INSN("mov") RSEQ_OP_SCRATCH ", %[" #to "]\n\t"
 
@@ -126,6 +133,7 @@
 
 /* how: ADD, OR, AND, XOR */
 #define RSEQ_OP_ASM_COMMIT_MODIFY(how, mem, reg)			\
+	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_INSN(RSEQ_OP_INSN_##how) "%[" #reg "], %[" #mem "]\n\t"		\
 	"2:\n\t"
 
@@ -134,15 +142,18 @@
  * commit what p points to, or modify it.
  */
 #define RSEQ_OP_ASM_LOAD_POINTER(mem)					\
+	RSEQ_OP_ASM_DELAY						\
 	"movq	%[" #mem "], %%rax\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_FOLLOWED(offset, mem)			\
+	RSEQ_OP_ASM_DELAY						\
 	"addq	%[" #offset "], %%rax\n\t"				\
 	"movq	(%%rax), %%rax\n\t"					\
 	"movq	%%rax, %[" #mem "]\n\t"				\
 	"2:\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_ADD_POINTED(reg)				\
+	RSEQ_OP_ASM_DELAY						\
 	"addq	%[" #reg "], (%%rax)\n\t"				\
 	"2:\n\t"
 
@@ -151,6 +162,7 @@
  * "rep movsb", slow to start, is as fast.
  */
 #define RSEQ_OP_ASM_COPY(dst, src, len)					\
+	RSEQ_OP_ASM_DELAY						\
 	"movq	%[" #dst "], %%rdi\n\t"					\
 	"movq	%[" #src "], %%rsi\n\t"					\
 	"movq	%[" #len "], %%rcx\n\t"					\
@@ -185,6 +197,7 @@
  * to *at, which is the caller's own, how far it got.
  */
 #define RSEQ_OP_ASM_COMPARE_STEPS(steps, end, at, label)		\
+	RSEQ_OP_ASM_DELAY						\
 	"movq	%[" #steps "], %%rcx\n\t"				\
 	"movq	%[" #at "], %%rdi\n\t"					\
 	"5:\n\t"							\
@@ -204,6 +217,7 @@
 	"6:\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_LAST(last)					\
+	RSEQ_OP_ASM_DELAY						\
 	"movq	%[" #last "], %%rcx\n\t"				\
 	"movq	(%%rcx), %%rsi\n\t"					\
 	RSEQ_OP_INSN("mov") "(%%rsi), " RSEQ_OP_SCRATCH "\n\t"		\
