@@ -59,14 +59,14 @@ lib: $(static) $(shared) $(B)/librseq_op.so ## Build librseq_op, static and shar
 tests: $(tests) ## Build the test programs
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## Install the Debian packages needed, or say which are missing
 	$(Q)tools/deps
 
 # These do all the set-up: the packages come first.
 check: deps ## Run all tests, on this machine and in a VM with the patched kernel
-	$(Q)$(MAKE) lib tests $(examples)
+	$(Q)$(MAKE) lib tests $(examples) asan tsan delays
 	$(Q)tests/check
 
 check-unit: lib tests ## The unit tests alone, on this machine, in seconds
@@ -93,6 +93,7 @@ demo: deps ## Show what rseq_op does, with figures (VM=6.12: in the VM too)
 include mk/kernel.mk
 include mk/install.mk
 include mk/plugin.mk
+include mk/variants.mk
 
 # The library
 
