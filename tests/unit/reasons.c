@@ -79,6 +79,20 @@ static void test_vector_counts_vector(void **state)
 	assert_int_equal(fallbacks(&after) - fallbacks(&before), 1);
 }
 
+/* Where a word lies across two cache lines, a sequence would not store it at once. */
+static void test_unaligned_vector_counts_vector(void **state)
+{
+	static _Alignas(64) char lines[128];
+	const struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
+		.u.arithmetic_op = { .p = (uintptr_t)&lines[60], .count = 1 } };
+	struct rseq_op_stats before = stats_now(), after;
+
+	(void)state;
+	assert_int_equal(rseq_op(&add, 1, allowed_cpu(0), 0), 0);
+	after = stats_now();
+	assert_int_equal(after.vector - before.vector, 1);
+}
+
 static void test_invalid_counts_nothing(void **state)
 {
 	struct rseq_op_stats before = stats_now(), after;
@@ -282,6 +296,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_this_cpu_counts_nothing),
 		cmocka_unit_test(test_other_cpu_counts_remote),
 		cmocka_unit_test(test_vector_counts_vector),
+		cmocka_unit_test(test_unaligned_vector_counts_vector),
 		cmocka_unit_test(test_invalid_counts_nothing),
 		cmocka_unit_test(test_stats_shorter_and_longer),
 		cmocka_unit_test(test_force_fallback_every_third),
