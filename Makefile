@@ -81,6 +81,7 @@ check-scale: deps ## The NUMA stress on 64 virtual CPUs in 8 nodes
 	$(Q)tests/check scale
 
 check-aarch64: ## Cross-build for aarch64, and test there in a VM
+	$(Q)tools/deps --aarch64
 	$(Q)tests/check aarch64
 
 check-mutants: lib tests ## Plant faults one at a time; each must be caught by a test

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# sequences.pl FILE: check the descriptors of restartable sequences in an x86-64 program or
-# library against what objdump and readelf say of it. Print a line for each fault, and
-# "checked N" at the end. A sequence
+# sequences.pl FILE: check the descriptors of restartable sequences in a program or library
+# for x86-64 or aarch64 against what objdump and readelf say of it. Print a line for each
+# fault, and "checked N" at the end. A sequence
 #
 #	is described by version 0 and flags 0, in memory aligned to 32 bytes
 #	begins and ends between instructions
@@ -10,29 +10,59 @@
 #	jumps to places inside of it, or to an exit that is listed, and nowhere else
 #	neither calls, returns nor enters the kernel
 #	has its last store at its very end, and as many before as its operation has
+#	ends, on aarch64, with a release where the operation has one, and only there
 use strict;
 use warnings;
 
-my $SIGNATURE = 0x53053053;
+# What the two machines call things. A store on x86-64 has its last operand in memory; what
+# only looks at it has that, too.
+my %machines = (
+	"Advanced Micro Devices X86-64" => {
+		objdump => 'objdump',
+		signature => 0x53053053,
+		is_store => sub {
+			return 1 if /^(rep )?(movs|stos)[bwlq]\b/;
+			return 0 if /^(cmp|test|lea|nop|j)/;
+			return /(\)|%fs:[^,()]+)$/ && /,|^(inc|dec|not|neg)/;
+		},
+		leaves => qr/^(call|ret|syscall|int|sysenter|iret)|^j\w+ +\*/,
+		jump => qr/^j\w+ +([0-9a-f]+)/,
+	},
+	"AArch64" => {
+		objdump => 'aarch64-linux-gnu-objdump',
+		signature => 0xd428bc00,
+		is_store => sub { /^st/ },
+		is_release => sub { /^stlr\s/ },
+		leaves => qr/^(bl|blr|br|ret|svc|hvc|smc|brk|eret)\b/,
+		jump => qr/^(?:b|b\.\w+|cbn?z\s+\w+,|tbn?z\s+\w+, #\w+,)\s+([0-9a-f]+) </,
+	},
+);
 my $file = shift // die "usage: sequences.pl FILE\n";
 my %stores = (	# before the last; -1: any number
 	storev => 0, xchgv => 1, addv => 0, orv => 0, andv => 0, xorv => 0, fetch_addv => 1,
 	cmpeqv_storev => 0, cmpeqv_cmpeqv_storev => 0, cmpeqv_storev_storev => 1,
 	cmpeqv_memcpy_storev => -1, cmpnev_storeoffp_load => 1, offset_deref_addv => 0,
 );
-my (%insn, %next, %symbol_at, @symbols, %relocated, %section, @bytes);
+my ($machine, %insn, %next, %symbol_at, @symbols, %relocated, %section, @bytes);
 my $faults = 0;
 
 sub fault { print "@_\n"; $faults++ }
 
 sub lines { open(my $f, '-|', @_) or die "$_[0]: $!\n"; my @l = <$f>; close $f or die "$_[0]\n"; @l }
 
+sub read_machine
+{
+	my ($name) = map { /^ *Machine: +(.*)/ } lines('readelf', '-hW', $file);
+
+	return $machines{$name} // die "$file: for $name, which is not known\n";
+}
+
 sub read_code
 {
 	my $last;
 
-	for (lines('objdump', '-dw', '--no-show-raw-insn', $file)) {
-		next unless /^ *([0-9a-f]+):\s+(\S.*?)\s*(#.*)?$/;
+	for (lines($machine->{objdump}, '-dw', '--no-show-raw-insn', $file)) {
+		next unless /^ *([0-9a-f]+):\s+(\S.*?)\s*(# .*|\/\/ .*)?$/;
 		my $at = hex $1;
 		$insn{$at} = $2;
 		$next{$last} = $at if defined $last;
@@ -47,7 +77,7 @@ sub read_sections
 		$section{$1} = { address => hex $2, offset => hex $3, size => hex $4 };
 	}
 	for (lines('readelf', '-rW', $file)) {
-		$relocated{hex $1} = hex $2 if /^([0-9a-f]+) .*R_X86_64_RELATIVE +([0-9a-f]+)$/;
+		$relocated{hex $1} = hex $2 if /^([0-9a-f]+) .*R_\w+_RELATIVE +([0-9a-f]+)$/;
 	}
 	for (lines('readelf', '-sW', $file)) {
 		push @symbols, [hex $1, $2, $3]
@@ -105,15 +135,9 @@ sub function_of
 	return '?';
 }
 
-# An operand in memory that comes last is written, but by what only looks at it.
-sub is_store
-{
-	my $text = shift;
+sub is_store { local $_ = shift; $machine->{is_store}->() }
 
-	return 1 if $text =~ /^(rep )?(movs|stos)[bwlq]\b/;
-	return 0 if $text =~ /^(cmp|test|lea|nop|j)/;
-	return $text =~ /(\)|%fs:[^,()]+)$/ && $text =~ /,|^(inc|dec|not|neg)/;
-}
+sub is_release { local $_ = shift; $machine->{is_release}->() }
 
 sub check
 {
@@ -125,15 +149,13 @@ sub check
 	return fault("$what: begins inside an instruction") unless $insn{$start};
 	fault("$what: aborts into itself") if $abort >= $start && $abort < $end;
 	fault("$what: aborts where no instruction is") unless $insn{$abort};
-	fault("$what: no signature before the abort") if signature_before($abort) != $SIGNATURE;
+	fault("$what: no signature before the abort") if signature_before($abort) != $machine->{signature};
 	while ($at < $end) {
 		my $text = $insn{$at};
 
 		push @stores, $at if is_store($text);
-		fault("$what: $text") if $text =~ /^(call|ret|syscall|int|sysenter|iret)/;
-		if ($text =~ /^j\w+ +\*/) {
-			fault("$what: $text");
-		} elsif ($text =~ /^j\w+ +([0-9a-f]+)/) {
+		fault("$what: $text") if $text =~ $machine->{leaves};
+		if ($text =~ $machine->{jump}) {
 			my $to = hex $1;
 			fault("$what: leaves to " . sprintf('%x', $to) . ", no exit")
 				unless $to >= $start && $to < $end && $insn{$to} || $exits->{$to};
@@ -147,9 +169,12 @@ sub check
 	if ($name =~ /^rseq_op_slow_(\w+?)(32)?(_release)?(_cid)?$/) {
 		my $before = $stores{$1} // return fault("$what: of $1, which is not known");
 		fault("$what: " . @stores . " stores: " . join("; ", map { $insn{$_} } @stores)) if $before >= 0 && @stores != $before + 1;
+		fault("$what: ends with $insn{$last}")
+			if $machine->{is_release} && is_release($insn{$last}) != defined $3;
 	}
 }
 
+$machine = read_machine();
 read_code();
 read_sections();
 my @exits = words('__rseq_exit_point_array');

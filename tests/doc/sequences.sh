@@ -1,14 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# What the sequences look like in the end: their descriptors against the disassembly, of the
-# library and of a program, built by gcc and by clang. Prints TAP.
+# sequences.sh [aarch64]: what the sequences look like in the end: their descriptors against
+# the disassembly, of the library and of a program, built by gcc and by clang; or of those
+# that "tools/aarch64 build" made, and clang. Prints TAP.
 . "$(dirname "$0")/../common/tap.bash"
 
-if [ "$(uname -m)" != x86_64 ]; then
-	skip "descriptors against the disassembly" "sequences.pl knows x86-64 only"
+build=build
+compilers=(gcc clang)
+case ${1-$(uname -m)}-$(uname -m) in
+x86_64-x86_64 | aarch64-aarch64)
+	;;
+aarch64-*)
+	build=build/aarch64
+	compilers=("clang --target=aarch64-linux-gnu --sysroot=$(tools/aarch64 sysroot) -fuse-ld=lld")
+	;;
+*)
+	skip "descriptors against the disassembly" "sequences.pl does not know $(uname -m)"
 	finish
-fi
+	;;
+esac
 
 # checked FILE LEAST: without a fault, and at least so many.
 checked()
@@ -21,15 +32,16 @@ checked()
 		"$([ "${output##*checked }" -ge "$2" ] 2> /dev/null && echo yes || echo "$output")"
 }
 
-checked build/librseq_op.so 90 "library"
-checked build/tests/unit/typed 200 "program"
-for cc in gcc clang; do
+checked $build/librseq_op.so 90 "library"
+checked $build/tests/unit/typed 200 "program"
+for cc in "${compilers[@]}"; do
+	name=${cc%% *}
 	for level in -O0 -O1 -O3 "-O2 -fno-pie -no-pie" "-Os -fPIC"; do
 		# shellcheck disable=SC2086 # options
-		expect_success "$cc $level builds" "$cc" $level -std=gnu11 -D_GNU_SOURCE -Iinclude \
+		expect_success "$name $level builds" $cc $level -std=gnu11 -D_GNU_SOURCE -Iinclude \
 			-Itests/common -Itests/unit -pthread -o "$dir/typed" tests/unit/typed.c \
-			tests/common/*.c build/librseq_op.a -lcmocka -lnuma &&
-			checked "$dir/typed" 190 "$cc $level"
+			tests/common/*.c $build/librseq_op.a -lcmocka -lnuma &&
+			checked "$dir/typed" 190 "$name $level"
 	done
 done
 finish
