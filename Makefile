@@ -85,6 +85,7 @@ check-aarch64: ## Cross-build for aarch64, and test there in a VM
 	$(Q)tests/check aarch64
 
 check-mutants: lib tests ## Plant faults one at a time; each must be caught by a test
+	$(Q)tools/deps --aarch64
 	$(Q)tests/mutants/run
 
 demo: deps ## Show what rseq_op does, with figures (VM=6.12: in the VM too)
