@@ -96,6 +96,7 @@ int fence(struct place at)
 	case FENCE_AFFINITY:
 		return affinity_fence(at);
 	default:
+		atomic_thread_fence(memory_order_seq_cst);	/* guard.c, scenario C: (g) */
 		return 0;
 	}
 }
@@ -123,15 +124,13 @@ static int wait_for_vectors(enum by by)
 
 int rseq_op_fence_all(void)
 {
-	int ret;
+	int ret = fence((struct place){ BY_CID, 0 });	/* guard.c, scenario C: (g) */
 
-	atomic_thread_fence(memory_order_seq_cst);	/* scenario C, where there is no fence */
-	ret = fence((struct place){ BY_CID, 0 });
 	DELAY_POINT();
 	if (!ret)
 		ret = wait_for_vectors(BY_CPU);
 	if (!ret)
 		ret = wait_for_vectors(BY_CID);
-	atomic_thread_fence(memory_order_acquire);	/* guard.c, scenario C: (f) */
+	atomic_thread_fence(memory_order_acquire);	/* scenario C: (f) */
 	return ret;
 }

@@ -43,13 +43,17 @@
  * C. A fence for all places
  *
  *	vector, emulated		rseq_op_fence_all()
- *	tag: CLOSED
- *	vector stores			membarrier(RSEQ)
- *	tag: OPEN, release (d)		load each tag (f), acquire
+ *	tag: CLOSED			stores of the caller, before
+ *	fence (g)			fence (g)
+ *	vector loads and stores		load each tag (f), acquire
+ *	tag: OPEN, release (d)
  *
  *    A vector that is under way at (f) shows there, and is waited for. What one that
  *    has ended stored is seen with what (d) stored. One that closes its place after (f)
- *    begins after the fence: it looks at its operands anew.
+ *    begins after the fence: it looks at its operands anew, and sees what the caller had
+ *    stored. Each side stores and then loads what the other stores, so both need a full
+ *    barrier at (g): membarrier(2), a switch of threads, or, where there is no fence, one
+ *    of our own; the compare-and-swap of the tag alone is none on aarch64.
  *
  * D. fork()
  *

@@ -69,6 +69,7 @@
 	"str	x9, [x10, #8]\n\t"					\
 	"1:\n\t"
 
+/* guard.c, scenario A: (c). */
 #define RSEQ_OP_ASM_CMPTAG						\
 	RSEQ_OP_ASM_DELAY						\
 	"ldr	x9, [%x[tags], x9, lsl #3]\n\t"				\

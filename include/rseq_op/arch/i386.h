@@ -58,7 +58,10 @@
 	"movl	%%eax, %%gs:8(%%ecx)\n\t"				\
 	"1:\n\t"
 
-/* The upper half of an open tag is 0, and that of a negative index is not. */
+/*
+ * guard.c, scenario A: (c). The upper half of an open tag is 0, and that of a negative index
+ * is not.
+ */
 #define RSEQ_OP_ASM_CMPTAG						\
 	RSEQ_OP_ASM_DELAY						\
 	"movl	%[tags], %%edx\n\t"					\

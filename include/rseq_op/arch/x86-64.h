@@ -88,6 +88,7 @@
 	"movq	%%rax, %%fs:8(%[rseq])\n\t"				\
 	"1:\n\t"
 
+/* guard.c, scenario A: (c). */
 #define RSEQ_OP_ASM_CMPTAG						\
 	RSEQ_OP_ASM_DELAY						\
 	"cmpq	%[index], (%[tags],%%rax,8)\n\t"			\
