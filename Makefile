@@ -52,7 +52,7 @@ examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: lib tests $(benches) $(examples) ## Build the library, tests, benchmarks and examples
+all: lib tests tool $(benches) $(examples) ## Build library, tests, tool, benchmarks, examples
 
 lib: $(static) $(shared) $(B)/librseq_op.so ## Build librseq_op, static and shared
 
@@ -66,7 +66,7 @@ deps: ## Install the Debian packages needed, or say which are missing
 
 # These do all the set-up: the packages come first.
 check: deps ## Run all tests, on this machine and in a VM with the patched kernel
-	$(Q)$(MAKE) lib tests $(examples) asan tsan delays
+	$(Q)$(MAKE) lib tests tool $(examples) asan tsan delays
 	$(Q)tests/check
 
 check-unit: lib tests ## The unit tests alone, on this machine, in seconds
@@ -93,6 +93,7 @@ demo: deps ## Show what rseq_op does, with figures (VM=6.12: in the VM too)
 	$(Q)tools/demo $(if $(VM),--vm $(VM))
 
 include mk/kernel.mk
+include mk/tool.mk
 include mk/install.mk
 include mk/plugin.mk
 include mk/variants.mk

@@ -17,7 +17,7 @@ found_by := $(B)/rseq_op.pc $(B)/rseq_opConfig.cmake $(B)/rseq_opConfigVersion.c
 $(found_by): $(B)/%: lib/%.in
 	$(Q)$(fill)
 
-install: lib $(found_by) ## Install library, headers and man pages (DESTDIR= prefix= libdir=)
+install: lib install-tool $(found_by) ## Install library, tool, headers, man pages (DESTDIR= prefix= libdir=)
 	install -d "$(D)$(libdir)/pkgconfig" "$(D)$(libdir)/cmake/rseq_op" \
 		"$(D)$(includedir)/rseq_op/arch" "$(D)$(includedir)/rseq_op/librseq/rseq" \
 		"$(D)$(includedir)/linux" "$(D)$(mandir)/man2" "$(D)$(mandir)/man3"
@@ -36,7 +36,7 @@ install: lib $(found_by) ## Install library, headers and man pages (DESTDIR= pre
 	install -m 644 man/*.3 "$(D)$(mandir)/man3"
 	$(if $(D),,-ldconfig)
 
-uninstall: ## Remove what install put there
+uninstall: uninstall-tool ## Remove what install put there
 	cd "$(D)$(libdir)" && rm -f librseq_op.a librseq_op.so librseq_op.so.$(SOVERSION) \
 		$(notdir $(shared)) pkgconfig/rseq_op.pc && rm -rf cmake/rseq_op
 	cd "$(D)$(mandir)" && rm -f $(patsubst man/%.2,man2/%.2,$(wildcard man/*.2)) \
