@@ -9,7 +9,7 @@
 tar -c --exclude=./build --exclude=./.git . | tar -x -C "$dir"
 expect_success "make deb" make -C "$dir" deb DEB_BUILD_OPTIONS=nocheck
 debs=("$dir"/build/deb/*.deb)
-expect "packages" "librseq-op-dev librseq-op0" "$(for f in "${debs[@]}"; do
+expect "packages" "librseq-op-dev librseq-op0 rseq-op" "$(for f in "${debs[@]}"; do
 	[[ $f = *dbgsym* ]] || dpkg-deb -f "$f" Package; done | sort | xargs)"
 for f in "${debs[@]}"; do
 	expect_success "${f##*/}: unpacks" dpkg-deb -x "$f" "$dir/root"
@@ -17,7 +17,7 @@ done
 libdir=/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 for f in "$libdir"/{librseq_op.so.0,librseq_op.so,librseq_op.a,pkgconfig/rseq_op.pc} \
 	"$libdir/cmake/rseq_op/rseq_opConfig.cmake" /usr/include/rseq_op/rseq_op.h \
-	/usr/share/man/man{2/cpu_opv.2,3/rseq_op.3}.gz; do
+	/usr/bin/rseq-op /usr/share/man/man{1/rseq-op.1,2/cpu_opv.2,3/rseq_op.3}.gz; do
 	expect "${f##*/} is in one" yes "$([ -e "$dir/root$f" ] && echo yes)"
 done
 export PKG_CONFIG_PATH="$dir/root$libdir/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$dir/root"
