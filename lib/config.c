@@ -47,4 +47,5 @@ void config_init(void)
 	config.force_fallback = env_number("RSEQ_OP_FORCE_FALLBACK", 0, 0);
 	config.backend = env_backend();
 	config.report = env_number("RSEQ_OP_REPORT", 0, 0) == 1;
+	config.sites = env_number("RSEQ_OP_SITES", 0, 0) == 1;
 }

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <rseq_op/rseq_op.h>
+#include <rseq_op/sites.h>
 
 #include "delay.h"
 
@@ -58,6 +58,7 @@ struct config {
 	unsigned int force_fallback;	/* every n-th operation takes it; 0: none */
 	enum rseq_op_backend backend;	/* NONE: choose */
 	bool report;			/* at the end of the process */
+	_Atomic bool sites;		/* count by call site; rseq_op_count_sites() changes it */
 };
 extern struct config config;
 void config_init(void);
@@ -116,6 +117,19 @@ enum counter {
 	COUNT_ABORTS,
 	NR_COUNTERS,
 };
-void count(enum counter what);
+void count(enum counter what, uintptr_t site);
+
+/* sites.c: the same for each call site. In a function that callers call, CALL_SITE is theirs. */
+#define CALL_SITE	((uintptr_t)__builtin_return_address(0) - 1)
+#define SITES_BITS	7
+#define NR_SITES	(1U << SITES_BITS)
+void sites_count(enum counter what, uintptr_t site);
+
+/* module.c: the file that an address comes from, and the address in the file. */
+struct module {
+	char name[4096];		/* empty: none */
+	uintptr_t address;
+};
+void module_of(const void *address, struct module *m);
 
 #endif /* INTERNAL_H */

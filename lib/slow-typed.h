@@ -6,7 +6,7 @@
 #define SIZE		sizeof(T)
 #define SLOW(op)	RSEQ_OP_NAME(slow_##op)
 #define SEQUENCE(op)	RSEQ_OP_NAME(seq_##op)
-#define BEGIN		slow_begin(RSEQ_OP_BY_CID ? BY_CID : BY_CPU, cpu, outcome)
+#define BEGIN		slow_begin(RSEQ_OP_BY_CID ? BY_CID : BY_CPU, cpu, outcome, CALL_SITE)
 #define RETRY(attempt)	do { while (slow_retry(&s)) s.outcome = (attempt); } while (0)
 #define OPS(...)	(const struct cpu_op []){ __VA_ARGS__ },		\
 		sizeof((const struct cpu_op []){ __VA_ARGS__ }) / sizeof(struct cpu_op)

@@ -7,10 +7,10 @@
 
 #include "slow.h"
 
-struct slow slow_begin(enum by by, int index, int outcome)
+struct slow slow_begin(enum by by, int index, int outcome, uintptr_t site)
 {
 	return (struct slow){
-		.at = { by, index }, .tags = guard_tags(by), .outcome = outcome,
+		.at = { by, index }, .site = site, .tags = guard_tags(by), .outcome = outcome,
 	};
 }
 
@@ -31,7 +31,7 @@ static bool forced(void)
 
 static bool retry_aborted(struct slow *s)
 {
-	count(COUNT_ABORTS);
+	count(COUNT_ABORTS, s->site);
 	return ++s->aborts < config.max_aborts || give_up(s, COUNT_ABORTED);
 }
 
@@ -76,16 +76,22 @@ bool slow_retry(struct slow *s)
 	return retry_elsewhere(s);
 }
 
+/* An operation may take several vectors. It is counted once. */
+int slow_backend(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops, bool trusted)
+{
+	if (!s->counted)
+		count(s->reason, s->site);
+	s->counted = true;
+	return backend_run(s->at.by)(ops, nr_ops, s->at, trusted);
+}
+
 int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops)
 {
 	if (s->outcome >= 0)
 		return s->outcome;
 	if (!valid(s->at))
 		return -EINVAL;
-	if (!s->counted)
-		count(s->reason);
-	s->counted = true;
-	return backend_run(s->at.by)(ops, nr_ops, s->at, true);
+	return slow_backend(s, ops, nr_ops, true);
 }
 
 /*

@@ -7,6 +7,7 @@
 /* An operation in the slow path. */
 struct slow {
 	struct place at;
+	uintptr_t site;		/* of the caller's call */
 	const int64_t *tags;	/* for the next attempt */
 	int outcome;		/* of the last attempt, or the result */
 	unsigned int aborts;
@@ -17,12 +18,15 @@ struct slow {
 };
 
 /* After an attempt with the tags that callers see. */
-struct slow slow_begin(enum by by, int index, int outcome);
+struct slow slow_begin(enum by by, int index, int outcome, uintptr_t site);
 
 /* Is another attempt worth while? If not, the outcome or the reason is final. */
 bool slow_retry(struct slow *s);
 
 /* The outcome, if it is a result, or that of the backend. */
 int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops);
+
+/* The backend, for s->reason. The array is readable where trusted says so. */
+int slow_backend(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops, bool trusted);
 
 #endif /* SLOW_H */

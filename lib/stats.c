@@ -14,9 +14,11 @@ _Static_assert(sizeof(struct rseq_op_stats) == NR_COUNTERS * sizeof(uint64_t),
 _Static_assert(offsetof(struct rseq_op_stats, aborts) == COUNT_ABORTS * sizeof(uint64_t),
 	       "in the same order");
 
-void count(enum counter what)
+void count(enum counter what, uintptr_t site)
 {
 	atomic_fetch_add_explicit(&counters[what], 1, memory_order_relaxed);
+	if (__builtin_expect(atomic_load_explicit(&config.sites, memory_order_relaxed), false))
+		sites_count(what, site);
 }
 
 void rseq_op_stats(struct rseq_op_stats *stats, size_t size)

@@ -31,10 +31,12 @@ int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int
 	if (!sequences() || !program_make(&p, ops, nr_ops)) {
 		if (flags & RSEQ_OP_TRY)
 			return not_tried(ops, nr_ops);
-		count(COUNT_VECTOR);
-		return backend_run(BY_CPU)(ops, nr_ops, (struct place){ BY_CPU, cpu }, false);
+		s = (struct slow){
+			.at = { BY_CPU, cpu }, .site = CALL_SITE, .reason = COUNT_VECTOR,
+		};
+		return slow_backend(&s, ops, nr_ops, false);
 	}
-	s = slow_begin(BY_CPU, cpu, program_attempt(&p, cpu, rseq_op_tags()));
+	s = slow_begin(BY_CPU, cpu, program_attempt(&p, cpu, rseq_op_tags()), CALL_SITE);
 	while (slow_retry(&s))
 		s.outcome = program_attempt(&p, cpu, s.tags);
 	if (s.outcome < 0 && flags & RSEQ_OP_TRY)

@@ -21,7 +21,7 @@ try()
 		-o "$dir/use.o" "$dir/use.c"
 }
 
-for header in linux/cpu_opv.h rseq_op/{rseq_op,pool,counter,lock,stack,buffer}.h rseq/rseq.h; do
+for header in linux/cpu_opv.h rseq_op/{rseq_op,sites,pool,counter,lock,stack,buffer}.h rseq/rseq.h; do
 	try gcc c11 "$header"
 	try g++ c++17 "$header"
 	try clang c11 "$header"

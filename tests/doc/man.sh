@@ -88,6 +88,17 @@ run_rseq_op_structures()
 	expect "$1: all nodes are found" "1000 nodes, status 0" "$("$2" 2>&1), status $?"
 }
 
+# What is no sequence is one site, and the only one that counts vectors.
+run_rseq_op_sites()
+{
+	local name=$1 prog=$2 output status
+
+	output=$("$prog" 2>&1)
+	status=$?
+	expect "$name: 100 vectors at one site" "status 0, 1" \
+		"status $status, $(grep -cE '^0x[0-9a-f]+: 100 vectors, 0 aborts$' <<< "$output")"
+}
+
 for page in man/*.[0-9]; do
 	[ -e "$page" ] || { fail "there are manual pages"; break; }
 	name=${page##*/}

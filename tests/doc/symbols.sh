@@ -5,10 +5,10 @@
 # libraries define, and the manual page.
 . "$(dirname "$0")/../common/tap.bash"
 
-headers=(include/rseq_op/{rseq_op,pool,counter,lock,stack,buffer}.h)
+headers=(include/rseq_op/{rseq_op,sites,pool,counter,lock,stack,buffer}.h)
 typed=include/rseq_op/typed.h
 map=lib/librseq_op.map
-pages=(man/rseq_op.3 man/rseq_op_pool.3 man/rseq_op_structures.3)
+pages=(man/rseq_op.3 man/rseq_op_sites.3 man/rseq_op_pool.3 man/rseq_op_structures.3)
 
 # Declarations of the header: "public|internal|inline NAME". Public is what has a
 # comment "name() - ..." before it; internal, what follows a comment that says "not
