@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "slow.h"
+#include "usdt.h"
 
 struct slow slow_begin(enum by by, int index, int outcome, uintptr_t site)
 {
@@ -32,6 +33,7 @@ static bool forced(void)
 static bool retry_aborted(struct slow *s)
 {
 	count(COUNT_ABORTS, s->site);
+	USDT(aborted, s->site, s->at.index, (int)s->at.by);
 	return ++s->aborts < config.max_aborts || give_up(s, COUNT_ABORTED);
 }
 
@@ -76,13 +78,20 @@ bool slow_retry(struct slow *s)
 	return retry_elsewhere(s);
 }
 
-/* An operation may take several vectors. It is counted once. */
+/* An operation may take several vectors. It is counted once. Not inline: few probes. */
+__attribute__((noinline))
 int slow_backend(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops, bool trusted)
 {
-	if (!s->counted)
+	int ret;
+
+	if (!s->counted) {
 		count(s->reason, s->site);
+		USDT(backend, s->site, s->at.index, (int)s->at.by, (int)s->reason);
+	}
 	s->counted = true;
-	return backend_run(s->at.by)(ops, nr_ops, s->at, trusted);
+	ret = backend_run(s->at.by)(ops, nr_ops, s->at, trusted);
+	USDT(done, s->site, s->at.index, (int)s->at.by, ret);
+	return ret;
 }
 
 int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops)
