@@ -138,6 +138,9 @@ $(B)/%.o: %.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(call say,CC,$@) $(CC) $(CFLAGS) $(need_cflags) -pthread -c -o $@ $<
 
+# Call sites are where they are written only if operations are inlined.
+$(B)/tests/unit/sites.o: need_cflags += -O2
+
 .SECONDEXPANSION:
 $(tests): $(B)/%: $(B)/%.o $(test_common) $$($$(notdir $$(@D))_common) $(static)
 	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -lcmocka -lnuma

@@ -10,7 +10,8 @@
  * A call site is the call of the library in the compiled program, as addr2line(1) wants it.
  * An operation that a function returns the result of may be compiled to a jump; then it is
  * that function's call. -fno-optimize-sibling-calls, for the caller, avoids it. Operations
- * that the compiler made one call of are one site.
+ * that the compiler made one call of are one site; so are all of a kind in a file where the
+ * compiler did not inline them, as at -O0 or -Os.
  *
  * Context: any thread, and signal handlers. errno is left alone.
  */

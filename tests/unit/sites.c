@@ -177,8 +177,8 @@ static int case_overflow(void)
  * nonsense counts and ends, soonest where there is no backend, so they meet in the table and
  * nowhere else; and as entries are taken once, there are many processes that begin.
  */
-#define PROCESSES	500
-#define TURNS		20
+#define PROCESSES	400
+#define TURNS		3
 
 #define TIMES32(x)	TIMES4(TIMES4(x x))
 
