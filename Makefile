@@ -17,8 +17,8 @@ libdir	?= $(prefix)/lib
 includedir ?= $(prefix)/include
 mandir	?= $(prefix)/share/man
 
-# What the sources need, whatever the caller puts into CFLAGS and LDFLAGS.
-need_cflags = -std=gnu11 -D_GNU_SOURCE -Iinclude -Wall -Wextra -Wstrict-prototypes \
+# What the sources need, whatever the caller puts into CPPFLAGS, CFLAGS and LDFLAGS.
+need_cflags = $(CPPFLAGS) -std=gnu11 -D_GNU_SOURCE -Iinclude -Wall -Wextra -Wstrict-prototypes \
 	       -Wmissing-prototypes -Werror -MMD -MP -MF $@.d
 lib_cflags := -Ilib -fvisibility=hidden
 test_cflags = -Itests/common -I$(dir $<) -Iinclude/rseq_op/librseq -pthread
