@@ -6,10 +6,13 @@
 . "$(dirname "$0")/../common/tap.bash"
 
 root="$dir/the root"
-libdir=/opt/x/lib64
+libdir=/opt/x/lib/$(gcc -print-multiarch)
 where=(DESTDIR="$root" prefix=/opt/x libdir=$libdir)
 consumer=$PWD/tests/install/consumer.c
 export PKG_CONFIG_PATH="$root$libdir/pkgconfig"
+
+sections=(-ffunction-sections -fdata-sections -Wl,--gc-sections)
+strict=(-Wall -Wextra -Wpedantic -Werror)
 
 # The folder of the installed library as the .pc file names it is below the root.
 flags() { pkg-config "$@" rseq_op | sed "s|/opt/x|$root/opt/x|g; s|the root|the\\\\ root|g"; }
@@ -24,9 +27,10 @@ program()
 	expect "$name: runs" 1000 "$(LD_LIBRARY_PATH="$root$libdir" "$dir/program" 2>&1)"
 }
 
-# found_by_cmake TARGET
+# found_by_cmake TARGET PREFIX: where it is as CMake's user would say
 found_by_cmake()
 {
+	rm -rf "${dir:?}/$1"
 	mkdir "$dir/$1"
 	cat > "$dir/$1/CMakeLists.txt" <<-END
 		cmake_minimum_required(VERSION 3.13)
@@ -35,9 +39,9 @@ found_by_cmake()
 		add_executable(consumer $consumer)
 		target_link_libraries(consumer rseq_op::$1)
 	END
-	expect_success "CMake, $1: builds" eval "cmake -S '$dir/$1' -B '$dir/$1/build' \
-		-Drseq_op_DIR='$root$libdir/cmake/rseq_op' && make -C '$dir/$1/build'" || return
-	expect "CMake, $1: runs" 1000 "$("$dir/$1/build/consumer" 2>&1)"
+	expect_success "CMake, $1 in ${2#"$dir"}: builds" eval "cmake -S '$dir/$1' \
+		-B '$dir/$1/build' -DCMAKE_PREFIX_PATH='$2' && make -C '$dir/$1/build'" || return
+	expect "CMake, $1 in ${2#"$dir"}: runs" 1000 "$("$dir/$1/build/consumer" 2>&1)"
 }
 
 # asked_of_cmake VERSION 0|1: whether that version is found
@@ -56,13 +60,34 @@ asked_of_cmake()
 	rm -r "$dir/refused"
 }
 
-# The library of another compiler or of other options, in a folder of its own.
-library()
+# optimised_by COMPILER: the library with -flto, in a folder of its own
+optimised_by()
 {
-	expect_success "library: $*" make -s lib B="$dir/lib" "$@"
+	local lib=$dir/lib name="library by $1 -flto"
+
+	rm -rf "$lib"
+	expect_success "$name" make -s lib B="$lib" CC="$1" CFLAGS="-O2 -flto" || return
+	program "$name, static" "$1" -O2 -flto -Iinclude "$consumer" \
+		"'$lib/librseq_op.a'" -lnuma -pthread
+	program "$name, shared" "$1" -O2 -flto -Iinclude "$consumer" \
+		"'$lib/librseq_op.so'" -Wl,-rpath,"'$lib'"
+	expect "$name: interface" \
+		"$(nm -D --defined-only build/librseq_op.so | cut -d' ' -f3 | sort)" \
+		"$(nm -D --defined-only "$lib/librseq_op.so" | cut -d' ' -f3 | sort)"
+	whole "$name" "$lib/librseq_op.so"
+}
+
+# whole NAME FILE: each sequence has its descriptor, and what is said there is true.
+whole()
+{
+	[ "$(uname -m)" != x86_64 ] ||
+		expect_match "$1: the sequences are whole" "checked [1-9][0-9]*" \
+			"$(perl tests/doc/sequences.pl "$2" 2>&1)"
 }
 
 expect_success "install" make install "${where[@]}"
+expect "ldconfig is for /, not for DESTDIR" "0, 1" "$(make -n install "${where[@]}" |
+	grep -c ldconfig), $(make -n install DESTDIR= | grep -c ldconfig)"
 before=$(cd "$root" && find . -type f -o -type l | sort)
 expect "no file names the place it was built in" "" \
 	"$(grep -rlF "$root" "$root" 2>/dev/null)"
@@ -74,38 +99,42 @@ program "pkg-config" cc "$consumer" "$(flags --cflags --libs)"
 program "pkg-config --static" cc -static "$consumer" "$(flags --static --cflags --libs)"
 program "static library, shared libc" cc "$consumer" "$(flags --cflags)" \
 	"'$root$libdir/librseq_op.a'" -lnuma -pthread
-program "C++17" c++ -std=c++17 -x c++ "$consumer" -x none "$(flags --cflags --libs)"
+program "dlopen" cc "${strict[@]}" tests/install/dlopen.c "$(flags --cflags)"
 for cc in gcc clang; do
+	program "$cc, C11" "$cc" -std=c11 "${strict[@]}" "$consumer" "$(flags --cflags --libs)"
 	program "$cc -flto" "$cc" -O2 -flto "$consumer" "$(flags --cflags --libs)"
 	program "$cc -flto -static" "$cc" -O2 -flto -static "$consumer" \
 		"$(flags --static --cflags --libs)"
 	program "$cc -fno-pie" "$cc" -O2 -fno-pie -no-pie "$consumer" "$(flags --cflags --libs)"
-	program "$cc --gc-sections" "$cc" -O2 -ffunction-sections -fdata-sections \
-		-Wl,--gc-sections -static "$consumer" "$(flags --static --cflags --libs)"
-	if [ "$(uname -m)" = x86_64 ]; then
-		expect_match "$cc --gc-sections: the sequences are whole" "checked [1-9][0-9]*" \
-			"$(perl tests/doc/sequences.pl "$dir/program" 2>&1)"
-	fi
+	program "$cc -fno-pie, static library" "$cc" -O2 -fno-pie -no-pie "$consumer" \
+		"$(flags --cflags)" "'$root$libdir/librseq_op.a'" -lnuma -pthread
+	program "$cc --gc-sections" "$cc" -O2 "${sections[@]}" "$consumer" "$(flags --cflags --libs)"
+	whole "$cc --gc-sections" "$dir/program"
+	program "$cc --gc-sections -static" "$cc" -O2 "${sections[@]}" -static "$consumer" \
+		"$(flags --static --cflags --libs)"
+	whole "$cc --gc-sections -static" "$dir/program"
 done
-found_by_cmake rseq_op
-found_by_cmake rseq_op_static
+program "g++, C++17" g++ -std=c++17 "${strict[@]}" -x c++ "$consumer" -x none \
+	"$(flags --cflags --libs)"
+program "clang++, C++17" clang++ -std=c++17 "${strict[@]}" -Wdeprecated-volatile -x c++ \
+	"$consumer" -x none "$(flags --cflags --libs)"
+found_by_cmake rseq_op "$root/opt/x"
+found_by_cmake rseq_op_static "$root/opt/x"
+# As / and /usr, where /lib is a link to /usr/lib.
+mkdir "$dir/merged"
+ln -s "$root/opt/x/lib" "$dir/merged"
+found_by_cmake rseq_op "$dir/merged"
 asked_of_cmake 0.1 1
 asked_of_cmake 0.1.0 1
 asked_of_cmake 0.2 0
 asked_of_cmake 0.0.9 0
 asked_of_cmake 1.0 0
 
-for cc in gcc clang; do
-	library CC="$cc" CFLAGS="-O2 -flto" &&
-		program "library by $cc -flto, static" cc -Iinclude "$consumer" \
-			"'$dir/lib/librseq_op.a'" -lnuma -pthread &&
-		expect "library by $cc -flto: interface" \
-			"$(nm -D --defined-only build/librseq_op.so | cut -d' ' -f3 | sort)" \
-			"$(nm -D --defined-only "$dir/lib/librseq_op.so" | cut -d' ' -f3 | sort)"
-	rm -rf "$dir/lib"
-done
+optimised_by gcc
+optimised_by clang
 
 expect_success "uninstall" make uninstall "${where[@]}"
-expect "uninstall leaves no file" "" "$(find "$root" -type f -o -type l)"
+expect "uninstall leaves no file, and no folder of ours" "" \
+	"$(find "$root" ! -type d -o -name '*rseq*')"
 expect "but there had been some" yes "$([ "$(wc -l <<< "$before")" -gt 20 ] && echo yes)"
 finish
