@@ -2,7 +2,7 @@
 #
 # Where the library goes, and packages of it.
 
-.PHONY: install uninstall deb abi
+.PHONY: install uninstall dist deb abi
 
 D = $(DESTDIR)
 fill = sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
@@ -43,6 +43,10 @@ uninstall: uninstall-tool ## Remove what install put there
 		$(patsubst man/%.3,man3/%.3,$(wildcard man/*.3))
 	rm -f "$(D)$(includedir)/linux/cpu_opv.h"
 	rm -rf "$(D)$(includedir)/rseq_op"
+
+dist: ## Pack what is committed into build/rseq_op-VERSION.tar.gz
+	$(Q)mkdir -p $(B)
+	git archive --prefix=rseq_op-$(VERSION)/ -o $(B)/rseq_op-$(VERSION).tar.gz HEAD
 
 deb_tree := $(B)/deb/rseq-op-$(VERSION)
 
