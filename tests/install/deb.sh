@@ -24,4 +24,7 @@ export PKG_CONFIG_PATH="$dir/root$libdir/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$dir
 read -ra flags <<< "$(pkg-config --cflags --libs rseq_op)"
 expect_success "a program builds" cc -o "$dir/program" tests/install/consumer.c "${flags[@]}" &&
 	expect "and runs" 1000 "$(LD_LIBRARY_PATH="$dir/root$libdir" "$dir/program" 2>&1)"
+read -ra flags <<< "$(pkg-config --static --cflags --libs rseq_op)"
+expect_success "a static one builds" cc -static -o "$dir/program" tests/install/consumer.c \
+	"${flags[@]}" && expect "and runs, static" 1000 "$("$dir/program" 2>&1)"
 finish
