@@ -3,10 +3,9 @@
  * The fast path: what an operation costs when its sequence commits, in one thread that is
  * pinned to its CPU, beside the other ways to do the same.
  */
-#include <getopt.h>
 
 #define PROGRAM "fast"
-#include "bench.h"
+#include "options.h"
 #include "sample.h"
 #include "forms/forms.h"
 
@@ -194,36 +193,15 @@ static void usage(FILE *f)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "csv", required_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
-	int opt, rounds = 50;
-	FILE *csv = NULL;
+	struct options o = parse_options(argc, argv, ROUNDS_MAX);
 
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (opt == 'r') {
-			rounds = atoi(optarg);
-		} else if (opt == 'c') {
-			csv = open_csv(optarg);
-		} else {
-			usage(opt == 'h' ? stdout : stderr);
-			return opt == 'h' ? 0 : 2;
-		}
-	}
-	if (rounds < 1 || rounds > ROUNDS_MAX || optind < argc) {
-		usage(stderr);
-		return 2;
-	}
 	forms_init();
 	pin(sched_getcpu());
-	measure(rounds);
+	measure(o.rounds);
 	print_table();
 	print_targets();
-	if (csv)
-		write_csv(csv);
-	close_csv(csv);
+	if (o.csv)
+		write_csv(o.csv);
+	close_csv(o.csv);
 	return 0;
 }

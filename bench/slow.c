@@ -15,7 +15,6 @@
  * stands for what was aborted too often, or has no struct rseq, on this one.
  */
 #include <fcntl.h>
-#include <getopt.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <signal.h>
@@ -26,7 +25,7 @@
 #include <rseq_op/rseq_op.h>
 
 #define PROGRAM "slow"
-#include "bench.h"
+#include "options.h"
 #include "sample.h"
 
 #define ROUNDS_MAX	1000
@@ -407,39 +406,19 @@ static void usage(FILE *f)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "csv", required_argument, NULL, 'c' },
-		{ "child", required_argument, NULL, 'x' },	/* internal */
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
-	int opt, rounds = 50;
-	FILE *csv = NULL;
+	struct options o;
 
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (opt == 'x')
-			return child((enum setting)atoi(optarg));
-		if (opt == 'r') {
-			rounds = atoi(optarg);
-		} else if (opt == 'c') {
-			csv = open_csv(optarg);
-		} else {
-			usage(opt == 'h' ? stdout : stderr);
-			return opt == 'h' ? 0 : 2;
-		}
-	}
-	if (rounds < 1 || rounds > ROUNDS_MAX || optind < argc) {
-		usage(stderr);
-		return 2;
-	}
-	measure(rounds);
+	/* Internal: a measurement in a process of its own. */
+	if (argc == 3 && !strcmp(argv[1], "--child"))
+		return child((enum setting)atoi(argv[2]));
+	o = parse_options(argc, argv, ROUNDS_MAX);
+	measure(o.rounds);
 	print_backends();
 	print_forced();
 	print_target("addv by membarrier, other CPU, alone: us",
 		     typical_us(BY_MEMBARRIER, ADD_ALONE), 2, AT_MOST, TARGET_ALONE);
-	if (csv)
-		write_csv(csv);
-	close_csv(csv);
+	if (o.csv)
+		write_csv(o.csv);
+	close_csv(o.csv);
 	return 0;
 }

@@ -3,10 +3,9 @@
  * An add by 1, 2, 4 ... threads at once, up to one on each CPU: how much each form costs
  * and how many all of them do together.
  */
-#include <getopt.h>
 
 #define PROGRAM "threads"
-#include "bench.h"
+#include "options.h"
 #include "sample.h"
 #include "forms/forms.h"
 
@@ -213,41 +212,21 @@ static void usage(FILE *f)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "csv", required_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
-	int n, opt, rounds = 50;
-	FILE *csv = NULL;
+	struct options o = parse_options(argc, argv, ROUNDS_MAX);
+	int n;
 
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (opt == 'r') {
-			rounds = atoi(optarg);
-		} else if (opt == 'c') {
-			csv = open_csv(optarg);
-		} else {
-			usage(opt == 'h' ? stdout : stderr);
-			return opt == 'h' ? 0 : 2;
-		}
-	}
-	if (rounds < 1 || rounds > ROUNDS_MAX || optind < argc) {
-		usage(stderr);
-		return 2;
-	}
 	forms_init();
 	nr_cpus = allowed_cpus(cpus, THREADS_MAX);
 	for (n = 1; n < nr_cpus; n *= 2)
 		counts[nr_counts++] = n;
 	counts[nr_counts++] = nr_cpus;
-	measure(rounds);
+	measure(o.rounds);
 	printf("An add, by threads on a CPU each; median of %d rounds\n\n", nr_samples);
 	print_table("All together, millions a second", false);
 	print_table("Each thread, ns for an add", true);
 	printf("one word: a word that all threads add to, lock prefix. The others as in fast.\n");
-	if (csv)
-		write_csv(csv);
-	close_csv(csv);
+	if (o.csv)
+		write_csv(o.csv);
+	close_csv(o.csv);
 	return 0;
 }
