@@ -16,6 +16,6 @@ expect_success "make dist" make dist B="$dir" &&
 expect "all is in a folder with the version" "rseq_op-$version/" \
 	"$(cd "$dir" && echo */)"
 expect_success "the library builds, and is installed" \
-	make -s -C "$dir/rseq_op-$version" install DESTDIR="$dir/root"
-expect "in /usr/local" yes "$([ -e "$dir/root/usr/local/lib/librseq_op.so.0" ] && echo yes)"
+	make -s -C "$dir/rseq_op-$version" install DESTDIR="$dir/dest"
+expect "in /usr/local" yes "$([ -e "$dir/dest/usr/local/lib/librseq_op.so.0" ] && echo yes)"
 finish

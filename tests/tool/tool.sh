@@ -235,11 +235,11 @@ test_help()
 
 test_install()
 {
-	make -s install DESTDIR="$dir/root" prefix=/usr > "$dir/out" 2>&1
-	expect_success "installed, it runs" "$dir/root/usr/bin/rseq-op" info
-	expect_success "its manual is installed" test -e "$dir/root/usr/share/man/man1/rseq-op.1"
-	make -s uninstall DESTDIR="$dir/root" prefix=/usr > "$dir/out" 2>&1
-	expect "uninstalled, nothing is left" "" "$(find "$dir/root" ! -type d)"
+	make -s install DESTDIR="$dir/dest" prefix=/usr > "$dir/out" 2>&1
+	expect_success "installed, it runs" "$dir/dest/usr/bin/rseq-op" info
+	expect_success "its manual is installed" test -e "$dir/dest/usr/share/man/man1/rseq-op.1"
+	make -s uninstall DESTDIR="$dir/dest" prefix=/usr > "$dir/out" 2>&1
+	expect "uninstalled, nothing is left" "" "$(find "$dir/dest" ! -type d)"
 }
 
 test_help
