@@ -5,70 +5,75 @@
  *
  *	sequence on CPU n		who waits, on any CPU
  *					tag: CLOSED, scenario A: (a)
- *					sched_setaffinity({ n }): runs on n
- *					sched_setaffinity(as before)
+ *					a thread, the visitor: clone(2)
+ *						sched_setaffinity({ n }): runs on n
+ *						ends
+ *					futex(2): until it has ended
  *
  * Two threads cannot run on one CPU: when the call returns, whoever was in a sequence
  * there has been preempted, and aborts when it goes on. The switch of threads orders
  * memory as membarrier(2) does. On a CPU that is offline nobody runs, and who did has been
  * moved, and aborts, too.
+ *
+ * Who waits does not go there itself: it could not tell, on its return, whether its own
+ * mask was to be as before, or had been changed by another thread, or by its cpuset.
  */
 #include <errno.h>
-#include <string.h>
+#include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "internal.h"
 
 #define PAUSE_MS	2
 #define WAIT_MS		500
 
-#define NOWHERE		(-1)
+#define THREAD_FLAGS	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | \
+			 CLONE_SYSVSEM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+
+/* clone(), by the name that ThreadSanitizer does not take for a fork(). */
+int __clone(int (*fn)(void *arg), void *stack, int flags, void *arg, ...);
+
+struct visitor {
+	struct cpus mask;
+	_Atomic pid_t tid;		/* 0 when it has ended */
+	unsigned int cpu;		/* where it came to run */
+	int error;			/* errno of its sched_setaffinity() */
+};
 
 /*
- * Where the calling thread may run. The system call leaves out CPUs that are offline now,
- * which the thread would lose for good.
+ * It has the thread pointer of who waits, and so the same errno, which is safe while that
+ * one sleeps, and a small stack: nothing but system calls.
  */
-static bool get_mask(struct cpus *mask)
+__attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
+static int visit(void *arg)
 {
-	if (cpus_read(mask, "/proc/thread-self/status", "\nCpus_allowed_list:\t"))
-		return true;
-	memset(mask, 0, sizeof(*mask));
-	return raw_syscall(SYS_sched_getaffinity, 0, sizeof(*mask), (long)mask, 0, 0, 0) > 0;
+	struct visitor *v = arg;
+
+	if (syscall(SYS_sched_setaffinity, 0, sizeof(v->mask), &v->mask))
+		v->error = errno;
+	else
+		syscall(SYS_getcpu, &v->cpu, NULL, NULL);
+	return 0;
 }
 
-static long set_mask(const struct cpus *mask)
+/* Returns 0 or -errno: -EAGAIN for one that was sent elsewhere meanwhile, by anybody. */
+static __attribute__((noinline)) int send_visitor(int cpu)
 {
-	return raw_syscall(SYS_sched_setaffinity, 0, sizeof(*mask), (long)mask, 0, 0, 0);
-}
+	struct visitor v = { .cpu = (unsigned int)-1 };
+	_Alignas(16) char stack[4096];
+	pid_t tid;
 
-static long set_cpu(int cpu)
-{
-	struct cpus mask = { { 0 } };
-
-	cpus_add(&mask, cpu);
-	return set_mask(&mask);
-}
-
-static bool same(const struct cpus *a, const struct cpus *b)
-{
-	return !memcmp(a, b, sizeof(*a));
-}
-
-static bool only(const struct cpus *mask, int cpu)
-{
-	struct cpus alone = { { 0 } };
-
-	cpus_add(&alone, cpu);
-	return same(mask, &alone);
-}
-
-/* Another thread's sched_setaffinity() may have come first: then the kernel says 0, too. */
-static bool runs_on(int cpu)
-{
-	unsigned int here;
-
-	return !raw_syscall(SYS_getcpu, (long)&here, 0, 0, 0, 0, 0) && here == (unsigned int)cpu;
+	cpus_add(&v.mask, cpu);
+	if (__clone(visit, stack + sizeof(stack), THREAD_FLAGS, &v, &v.tid, NULL, &v.tid) < 0)
+		return -errno;
+	while ((tid = atomic_load(&v.tid)))
+		syscall(SYS_futex, &v.tid, FUTEX_WAIT, tid, NULL, NULL, 0);
+	if (v.error)
+		return -v.error;
+	return v.cpu == (unsigned int)cpu ? 0 : -EAGAIN;
 }
 
 static bool is_offline(int cpu)
@@ -89,86 +94,44 @@ static void pause_for_a_moment(void)
 /*
  * The kernel says EINVAL for a CPU that is offline, and for one that the cpuset has not:
  * but also for one that is coming up, or going down, until its scheduler and the cpuset
- * have heard of it.
+ * have heard of it. EAGAIN may also mean that there are too many threads just now.
  */
-static int visit(int cpu, int *visited)
+static int visit_cpu(int cpu)
 {
-	int waited;
-	long ret;
+	int waited, ret;
 
 	for (waited = 0; waited < WAIT_MS; waited += PAUSE_MS) {
-		ret = set_cpu(cpu);
-		if (!ret)
-			*visited = cpu;
-		if (!ret && runs_on(cpu))
+		ret = send_visitor(cpu);
+		if (!ret || (ret == -EINVAL && is_offline(cpu)))
 			return 0;
-		if (ret == -EINVAL && is_offline(cpu))
-			return 0;
-		if (ret && ret != -EINVAL)
+		if (ret != -EINVAL && ret != -EAGAIN)
 			break;
 		pause_for_a_moment();
 	}
 	return -EPERM;
 }
 
-static int visit_all(int *visited)
+static int visit_all(void)
 {
 	int cpu, ret = 0;
 
 	for (cpu = 0; cpu < rseq_op_nr_cpus() && !ret; cpu++) {
 		if (cpus_possible(cpu))
-			ret = visit(cpu, visited);
+			ret = visit_cpu(cpu);
 	}
 	return ret;
 }
 
-static void add_all(struct cpus *mask)
-{
-	memset(mask, 0xff, sizeof(*mask));
-}
-
-/* May the thread run wherever its cpuset allows? Afterwards it may. */
-static bool had_all(const struct cpus *mask)
-{
-	struct cpus all;
-
-	add_all(&all);
-	return !set_mask(&all) && get_mask(&all) && same(&all, mask);
-}
-
-/*
- * Where the mask is not what the visit set, another thread has said meanwhile where this
- * one is to run, and that stands; or the cpuset has lost the visited CPU, which shows in
- * that it cannot be visited again. When it has none of the wanted CPUs, all it has will do.
- */
-static void restore(struct cpus *wanted, int visited)
-{
-	struct cpus now;
-
-	if (visited != NOWHERE && get_mask(&now) && !only(&now, visited) && !set_cpu(visited))
-		*wanted = now;
-	if (!set_mask(wanted))
-		return;
-	add_all(wanted);
-	set_mask(wanted);
-}
-
-/* Who had all CPUs of the cpuset is to have those, too, that it gets later. */
+/* A visitor has no signals, as it has no stack for them. */
 int affinity_fence(struct place at)
 {
-	int visited = NOWHERE, ret = -EPERM;
-	struct cpus wanted;
+	int ret, saved = errno;
 	uint64_t signals;
 
 	block_signals(&signals);
-	if (get_mask(&wanted)) {
-		if (had_all(&wanted))
-			add_all(&wanted);
-		ret = at.by == BY_CPU ? visit(at.index, &visited) : visit_all(&visited);
-		DELAY_POINT();
-		restore(&wanted, visited);
-	}
+	ret = at.by == BY_CPU ? visit_cpu(at.index) : visit_all();
 	restore_signals(&signals);
+	errno = saved;
 	return ret;
 }
 

@@ -86,18 +86,9 @@ bool cpus_parse(struct cpus *cpus, const char *s)
 	return false;
 }
 
-bool cpus_read(struct cpus *cpus, const char *path, const char *label)
+bool cpus_read(struct cpus *cpus, const char *path)
 {
 	char buf[4096];
-	const char *s = buf;
 
-	if (!read_file(path, buf, sizeof(buf)))
-		return false;
-	if (label) {
-		s = strstr(buf, label);
-		if (!s)
-			return false;
-		s += strlen(label);
-	}
-	return cpus_parse(cpus, s);
+	return read_file(path, buf, sizeof(buf)) && cpus_parse(cpus, buf);
 }

@@ -16,7 +16,7 @@ static int nr_cpus;
 /* Without a list there, every number is taken for a CPU: the kernel knows better. */
 void cpus_init(void)
 {
-	if (!cpus_read(&possible, FOLDER "possible", NULL))
+	if (!cpus_read(&possible, FOLDER "possible"))
 		memset(&possible, 0xff, sizeof(possible));
 	for (nr_cpus = RSEQ_OP_CPU_MAX; nr_cpus && !cpus_have(&possible, nr_cpus - 1);)
 		nr_cpus--;
@@ -25,7 +25,7 @@ void cpus_init(void)
 /* Where the list cannot be read, all are. */
 void cpus_read_online(struct cpus *online)
 {
-	if (!cpus_read(online, FOLDER "online", NULL))
+	if (!cpus_read(online, FOLDER "online"))
 		memset(online, 0xff, sizeof(*online));
 }
 

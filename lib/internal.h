@@ -45,7 +45,7 @@ bool cpus_have(const struct cpus *cpus, int cpu);
 
 /* A list that ends with its line; false where that cannot be had whole. */
 bool cpus_parse(struct cpus *cpus, const char *s);
-bool cpus_read(struct cpus *cpus, const char *path, const char *label);	/* NULL: all of it */
+bool cpus_read(struct cpus *cpus, const char *path);
 
 /* cpus.c: which CPUs there are. */
 void cpus_init(void);
