@@ -22,6 +22,9 @@
 
 #define NR_CPU_OPV	600
 
+/* For a process that may hang, in seconds: as long as no busy machine needs. */
+#define LIMIT_S		300
+
 /* Skip the running test and say why; where REQUIRE_KERNEL is set this may fail it. */
 #define skip_because(...)						\
 	do {								\

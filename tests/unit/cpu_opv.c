@@ -350,7 +350,7 @@ static void test_driver_memory(void **state)
 	ring[0] = 42;
 	op = add(ring, 1);
 	op.len = 4;
-	alarm(20);
+	alarm(LIMIT_S);
 	ret = run1(op);
 	alarm(0);
 	if (ret)

@@ -173,7 +173,7 @@ static void test_library_with_gaps(void **state)
 	snprintf(list, sizeof(list), "0-%d,%d-%d,500,1000\n", last, last + 3, last + 6);
 	pid = fork();
 	if (!pid) {
-		alarm(60);
+		alarm(LIMIT_S);
 		_exit(run_with(list));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -19,7 +19,7 @@
 
 #define KILL		(-1)
 #define THREADS		4
-#define ADDS		20000
+#define ADDS		2000
 #define GOOD		40	/* + the backend: the status of a program that worked */
 #define POPULATE_READ	22	/* madvise(2); POPULATE_WRITE follows */
 #define MAX_CALLS	4
@@ -212,7 +212,7 @@ static int status_under(const struct refusal *r)
 
 	assert_int_not_equal(pid, -1);
 	if (!pid) {
-		alarm(60);
+		alarm(LIMIT_S);
 		unsetenv("RSEQ_OP_BACKEND");
 		if (r && r->calls[0] == SYS_rseq)	/* libc would be killed first */
 			setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);

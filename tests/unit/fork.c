@@ -11,7 +11,6 @@
 #include "threads.h"
 
 #define FORKS		60
-#define LIMIT_S		60	/* a child that waits for a CPU to open is killed */
 
 static intptr_t *counters;	/* a page of its own */
 

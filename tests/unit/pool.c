@@ -221,7 +221,7 @@ static void test_forked_under_load(void **state)
 		pid_t pid = fork();
 
 		if (!pid) {
-			alarm(20);
+			alarm(LIMIT_S);
 			_exit(rseq_op_pool_alloc(pool, &item) != 0);
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -279,7 +279,7 @@ static void test_forked_no_deadlock_with_program_lock(void **state)
 	for (i = 0; i < 300; i++) {
 		pid_t pid;
 
-		alarm(60);
+		alarm(LIMIT_S);
 		pid = fork();
 		if (!pid)
 			_exit(0);

@@ -100,7 +100,7 @@ static int status_of(const char *name, bool stays)
 
 	assert_int_not_equal(pid, -1);
 	if (!pid) {
-		alarm(60);
+		alarm(LIMIT_S);
 		signal(SIGSEGV, SIG_DFL);	/* cmocka's handler would say something else */
 		_exit(unload_under_threads(name, stays));
 	}
@@ -155,7 +155,7 @@ static int add_in_child(void)
 {
 	int i, ret = 0;
 
-	alarm(60);
+	alarm(LIMIT_S);
 	for (i = 0; i < nr_allowed_cpus() && !ret; i++)
 		ret = add_three(allowed_cpu(i));
 	return ret != 0;
