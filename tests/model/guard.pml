@@ -18,6 +18,7 @@
  *	NO_SECOND_FENCE	with WEAK: without fence (e)
  *	NO_ABORT	preemption does not abort: what rseq(2) is for
  *	NO_CLOSE	the holder does not close the guard
+ *	LATE_CLOSE	the holder closes it after the fence
  *	SIGNALS_OPEN	the holder's signals are not blocked
  *	FORKED		a child whose guard is closed by nobody; with NO_CHILD_HANDLER it is
  *			not opened in the child
@@ -149,6 +150,9 @@ proctype holder()
 {
 	byte l, r;
 
+#ifdef LATE_CLOSE
+	fence();
+#endif
 #ifndef NO_CLOSE
 	atomic { !closed -> closed = true };		/* (a) */
 #endif
@@ -158,7 +162,7 @@ proctype holder()
 	:: true
 	fi;
 #endif
-#ifndef NO_FENCE
+#if !defined(NO_FENCE) && !defined(LATE_CLOSE)
 	fence();					/* (b) */
 #endif
 	l = left;

@@ -35,6 +35,7 @@ expect "where loads pass loads" none "$(verify -DWEAK)"
 expect "in a child of fork()" none "$(verify -DFORKED)"
 expect "without the fence" "assertion violated" "$(verify -DNO_FENCE)"
 expect "without closing" "assertion violated" "$(verify -DNO_CLOSE)"
+expect "with the fence before closing" "assertion violated" "$(verify -DLATE_CLOSE)"
 expect "where preemption does not abort" "assertion violated" "$(verify -DNO_ABORT)"
 expect "without the second fence, where loads pass loads" "assertion violated" \
 	"$(verify -DWEAK -DNO_SECOND_FENCE)"
