@@ -64,6 +64,11 @@ on CPU [0-9]+, for CPU $cpu: 1, head 2, tail 3" "status $status: $output"
 			"status $status: $output"
 }
 
+run_rseq()
+{
+	expect "$1: no add is lost" "4000000, status 0" "$("$2" 2>&1), status $?"
+}
+
 run_rseq_op()
 {
 	local name=$1 prog=$2 output status force
