@@ -142,3 +142,16 @@ enum rseq_op_backend rseq_op_backend(const char **why)
 		*why = c->why;
 	return c->backend;
 }
+
+const char *rseq_op_backend_name(enum rseq_op_backend backend)
+{
+	static const char *const names[] = {
+		[RSEQ_OP_BACKEND_NONE] = "none",
+		[RSEQ_OP_BACKEND_KERNEL] = "kernel",
+		[RSEQ_OP_BACKEND_MEMBARRIER] = "membarrier",
+		[RSEQ_OP_BACKEND_AFFINITY] = "affinity",
+		[RSEQ_OP_BACKEND_GUARD] = "guard",
+	};
+
+	return names[(unsigned int)backend < ARRAY_SIZE(names) ? backend : RSEQ_OP_BACKEND_NONE];
+}

@@ -25,18 +25,12 @@ static unsigned int env_number(const char *name, unsigned int least, unsigned in
 
 static enum rseq_op_backend env_backend(void)
 {
-	static const char *const names[] = {
-		[RSEQ_OP_BACKEND_KERNEL] = "kernel",
-		[RSEQ_OP_BACKEND_MEMBARRIER] = "membarrier",
-		[RSEQ_OP_BACKEND_AFFINITY] = "affinity",
-		[RSEQ_OP_BACKEND_GUARD] = "guard",
-	};
 	const char *s = secure_getenv("RSEQ_OP_BACKEND");
-	unsigned int i;
+	enum rseq_op_backend b;
 
-	for (i = RSEQ_OP_BACKEND_KERNEL; s && i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(s, names[i]))
-			return i;
+	for (b = RSEQ_OP_BACKEND_KERNEL; s && b <= RSEQ_OP_BACKEND_GUARD; b++) {
+		if (!strcmp(s, rseq_op_backend_name(b)))
+			return b;
 	}
 	return RSEQ_OP_BACKEND_NONE;
 }

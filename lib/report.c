@@ -13,19 +13,6 @@
 
 #define TOP_SITES	10
 
-static const char *backend_name(enum rseq_op_backend backend)
-{
-	static const char *const names[] = {
-		[RSEQ_OP_BACKEND_NONE] = "none",
-		[RSEQ_OP_BACKEND_KERNEL] = "kernel",
-		[RSEQ_OP_BACKEND_MEMBARRIER] = "membarrier",
-		[RSEQ_OP_BACKEND_AFFINITY] = "affinity",
-		[RSEQ_OP_BACKEND_GUARD] = "guard",
-	};
-
-	return names[backend];
-}
-
 static uint64_t fallbacks(const struct rseq_op_stats *s)
 {
 	return s->aborted + s->remote + s->closed + s->unregistered + s->forced + s->vector;
@@ -56,7 +43,7 @@ static void report_process(void)
 	char what[40];
 
 	rseq_op_stats(&s, sizeof(s));
-	snprintf(what, sizeof(what), "backend %s", backend_name(rseq_op_backend(NULL)));
+	snprintf(what, sizeof(what), "backend %s", rseq_op_backend_name(rseq_op_backend(NULL)));
 	write_line(what, &s);
 }
 

@@ -257,6 +257,14 @@ enum rseq_op_backend {
 enum rseq_op_backend rseq_op_backend(const char **why);
 
 /**
+ * rseq_op_backend_name() - name a backend as RSEQ_OP_BACKEND does
+ * @backend:	Any number.
+ *
+ * Return: a constant string, "none" for RSEQ_OP_BACKEND_NONE and what is no backend.
+ */
+const char *rseq_op_backend_name(enum rseq_op_backend backend);
+
+/**
  * struct rseq_op_stats - what has not been done by a sequence, since the start
  *
  * An operation that ends in the backend is counted once, by the reason:

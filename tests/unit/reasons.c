@@ -290,6 +290,18 @@ static void test_backend_kernel_or_none(void **state)
 	assert_int_equal(start(there ? "kernel" : "none", "RSEQ_OP_BACKEND", "kernel"), 0);
 }
 
+static void test_backend_names(void **state)
+{
+	static const char *const names[] = { "none", "kernel", "membarrier", "affinity", "guard",
+					     "none" };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		assert_string_equal(rseq_op_backend_name((enum rseq_op_backend)i), names[i]);
+	assert_string_equal(rseq_op_backend_name((enum rseq_op_backend)-1), "none");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +317,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_backend_membarrier),
 		cmocka_unit_test(test_backend_kernel_or_none),
 		cmocka_unit_test(test_fence_refused_is_an_error),
+		cmocka_unit_test(test_backend_names),
 	};
 
 	if (argc > 1)

@@ -193,7 +193,7 @@ int bench(const struct options *options)
 
 	set_up();
 	measure(options->rounds);
-	emit_text("backend", backend_name(rseq_op_backend(NULL)));
+	emit_text("backend", rseq_op_backend_name(rseq_op_backend(NULL)));
 	emit_number("rounds", options->rounds);
 	table_begin("figures", columns);
 	for (c = 0; c < NR; c++) {

@@ -125,19 +125,6 @@ static void emit_cpu_opv(void)
 	section_end();
 }
 
-const char *backend_name(enum rseq_op_backend backend)
-{
-	static const char *const names[] = {
-		[RSEQ_OP_BACKEND_NONE] = "none",
-		[RSEQ_OP_BACKEND_KERNEL] = "kernel",
-		[RSEQ_OP_BACKEND_MEMBARRIER] = "membarrier",
-		[RSEQ_OP_BACKEND_AFFINITY] = "affinity",
-		[RSEQ_OP_BACKEND_GUARD] = "guard",
-	};
-
-	return names[backend];
-}
-
 /* That of RSEQ_OP_BACKEND, as the library understands it. */
 static enum rseq_op_backend asked_for(void)
 {
@@ -145,7 +132,7 @@ static enum rseq_op_backend asked_for(void)
 	enum rseq_op_backend b;
 
 	for (b = RSEQ_OP_BACKEND_KERNEL; s && b <= RSEQ_OP_BACKEND_GUARD; b++) {
-		if (!strcmp(s, backend_name(b)))
+		if (!strcmp(s, rseq_op_backend_name(b)))
 			return b;
 	}
 	return RSEQ_OP_BACKEND_NONE;
@@ -187,15 +174,17 @@ static void emit_candidate(enum rseq_op_backend b, enum rseq_op_backend chosen, 
 	if (b == chosen)
 		snprintf(reason, sizeof(reason), "%s", why);
 	else if (!reason[0] && asked && asked != b)
-		snprintf(reason, sizeof(reason), "RSEQ_OP_BACKEND asks for %s", backend_name(asked));
+		snprintf(reason, sizeof(reason), "RSEQ_OP_BACKEND asks for %s",
+			 rseq_op_backend_name(asked));
 	else if (!reason[0] && chosen && b > chosen)
-		snprintf(reason, sizeof(reason), "%s is better", backend_name(chosen));
+		snprintf(reason, sizeof(reason), "%s is better",
+			 rseq_op_backend_name(chosen));
 	else if (!reason[0])
 		snprintf(reason, sizeof(reason), "%s", b == RSEQ_OP_BACKEND_AFFINITY ?
 			 "sched_setaffinity(2) is refused, or does not reach all CPUs" :
 			 "it was not there when the library was loaded");
 	row_begin();
-	emit_text("backend", backend_name(b));
+	emit_text("backend", rseq_op_backend_name(b));
 	emit_flag("chosen", b == chosen);
 	emit_text("reason", reason);
 	row_end();
@@ -210,7 +199,7 @@ static void emit_backend(void)
 	enum rseq_op_backend b, chosen = rseq_op_backend(&why);
 
 	section_begin("backend");
-	emit_text("name", backend_name(chosen));
+	emit_text("name", rseq_op_backend_name(chosen));
 	emit_text("why", why);
 	table_begin("candidates", columns);
 	for (b = RSEQ_OP_BACKEND_KERNEL; b <= RSEQ_OP_BACKEND_GUARD; b++)

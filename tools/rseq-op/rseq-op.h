@@ -78,6 +78,4 @@ static inline int area_cpu(void)
 	return rseq_op_area_int(rseq_op_offset + 4);
 }
 
-const char *backend_name(enum rseq_op_backend backend);
-
 #endif /* RSEQ_OP_TOOL_H */

@@ -327,7 +327,7 @@ static int report(double seconds, long nr_nodes)
 	/* An operation that failed may have left a node in no list. */
 	if (!error)
 		check_end(broken, nr_nodes);
-	emit_text("backend", backend_name(rseq_op_backend(NULL)));
+	emit_text("backend", rseq_op_backend_name(rseq_op_backend(NULL)));
 	emit_number("threads", nr_workers);
 	emit_real("seconds", seconds);
 	emit_flag("interrupted", interrupted);
