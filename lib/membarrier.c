@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -65,21 +64,23 @@ static bool can_populate(void)
 }
 
 /*
- * Before Linux 5.14: let the kernel read a byte, or or 0 to a word, which changes nothing
- * whoever else stores to it. The kernel, unlike a plain access, says what cannot be done.
+ * Before Linux 5.14: let the kernel compare the word with 0, and wake and requeue nobody;
+ * or or 0 to it, which changes nothing whoever else stores to it. The kernel, unlike a plain
+ * access, says what cannot be done.
  */
 static int touch_page(uintptr_t addr, enum access access)
 {
-	char byte;
+	uintptr_t word = addr & ~(uintptr_t)3;
 	uint32_t unused = 0;
-	struct iovec here = { &byte, 1 }, there = { (void *)addr, 1 };
+	long ret;
 
 	if (access == ACCESS_WRITE)
-		return raw_syscall(SYS_futex, (long)&unused, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG,
-				   0, 0, (long)(addr & ~(uintptr_t)3),
-				   FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0)) < 0 ? -EFAULT : 0;
-	return raw_syscall(SYS_process_vm_readv, raw_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0),
-			   (long)&here, 1, (long)&there, 1, 0) == 1 ? 0 : -EFAULT;
+		ret = raw_syscall(SYS_futex, (long)&unused, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG,
+				  0, 0, (long)word, FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0));
+	else
+		ret = raw_syscall(SYS_futex, (long)word, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG,
+				  0, 0, (long)&unused, 0);
+	return ret < 0 && ret != -EAGAIN ? -EFAULT : 0;
 }
 
 static int touch(uintptr_t start, uintptr_t end, enum access access)

@@ -130,21 +130,22 @@ static bool errors_right(void)
 	long size = sysconf(_SC_PAGESIZE);
 	intptr_t *p = mmap(NULL, (size_t)size * 2, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	intptr_t word = 1;
+	intptr_t word = 1, one = 1;
 	char *second = (char *)p + size;
-	struct cpu_op ops[] = {
-		{ .op = CPU_ADD_OP, .len = 8,
-		  .u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } },
-		{ .op = CPU_ADD_OP, .len = 8,
-		  .u.arithmetic_op = { .p = (uintptr_t)second, .count = 1 } },
-	};
+	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
+		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
+	struct cpu_op add_second = { .op = CPU_ADD_OP, .len = sizeof(word),
+		.u.arithmetic_op = { .p = (uintptr_t)second, .count = 1 } };
+	struct cpu_op equal = { .op = CPU_COMPARE_EQ_OP, .len = sizeof(word),
+		.u.compare_op = { .a = (uintptr_t)second, .b = (uintptr_t)&one } };
+	struct cpu_op store[] = { add, add_second }, read[] = { equal, add, add };
 	int cpu = rseq_op_current_cpu();
 
-	if (p == MAP_FAILED || rseq_op(ops, 2, cpu, 0) || *(intptr_t *)second != 1 ||
-	    mprotect(second, (size_t)size, PROT_READ) || rseq_op(ops, 2, cpu, 0) != -EFAULT ||
-	    munmap(second, (size_t)size) || rseq_op(ops, 2, cpu, 0) != -EFAULT)
-		return false;
-	return word == 2;
+	return p != MAP_FAILED && !rseq_op(store, 2, cpu, 0) && *(intptr_t *)second == 1 &&
+	       !mprotect(second, (size_t)size, PROT_READ) &&
+	       rseq_op(store, 2, cpu, 0) == -EFAULT && !rseq_op(read, 3, cpu, 0) &&
+	       !munmap(second, (size_t)size) && rseq_op(store, 2, cpu, 0) == -EFAULT &&
+	       rseq_op(read, 3, cpu, 0) == -EFAULT && word == 4;
 }
 
 static int work(void)
