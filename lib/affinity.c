@@ -38,14 +38,16 @@ int __clone(int (*fn)(void *arg), void *stack, int flags, void *arg, ...);
 
 struct visitor {
 	struct cpus mask;
-	_Atomic pid_t tid;		/* 0 when it has ended */
+	_Atomic pid_t tid;		/* 0 when it needs its stack no more */
 	unsigned int cpu;		/* where it came to run */
 	int error;			/* errno of its sched_setaffinity() */
 };
 
 /*
- * It has the thread pointer of who waits, and so the same errno, which is safe while that
- * one sleeps, and a small stack: nothing but system calls.
+ * It has the thread pointer of who waits, and so the same errno, which that one leaves alone
+ * meanwhile; and a small stack: nothing but system calls, by a function that has been called
+ * before, so that the dynamic linker need not look for it here. It does not return, since
+ * clone() before glibc 2.26 would end the process.
  */
 __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
 static int visit(void *arg)
@@ -56,7 +58,27 @@ static int visit(void *arg)
 		v->error = errno;
 	else
 		syscall(SYS_getcpu, &v->cpu, NULL, NULL);
+	syscall(SYS_exit, 0);
 	return 0;
+}
+
+static void pause_for_a_moment(void)
+{
+	struct timespec moment = { 0, PAUSE_MS * 1000000L };
+
+	raw_syscall(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
+}
+
+/* For a while it still counts as a thread, and unshare(2) may ask that there is one only. */
+static void wait_until_gone(int tid)
+{
+	long pid = raw_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	int tries;
+
+	for (tries = 0; !raw_syscall(SYS_tgkill, pid, tid, 0, 0, 0, 0); tries++) {
+		if (tries >= 100)
+			pause_for_a_moment();
+	}
 }
 
 /* Returns 0 or -errno: -EAGAIN for one that was sent elsewhere meanwhile, by anybody. */
@@ -64,13 +86,15 @@ static __attribute__((noinline)) int send_visitor(int cpu)
 {
 	struct visitor v = { .cpu = (unsigned int)-1 };
 	_Alignas(16) char stack[4096];
-	pid_t tid;
+	int tid;
 
 	cpus_add(&v.mask, cpu);
-	if (__clone(visit, stack + sizeof(stack), THREAD_FLAGS, &v, &v.tid, NULL, &v.tid) < 0)
+	tid = __clone(visit, stack + sizeof(stack), THREAD_FLAGS, &v, &v.tid, NULL, &v.tid);
+	if (tid < 0)
 		return -errno;
-	while ((tid = atomic_load(&v.tid)))
+	while (atomic_load(&v.tid))
 		syscall(SYS_futex, &v.tid, FUTEX_WAIT, tid, NULL, NULL, 0);
+	wait_until_gone(tid);
 	if (v.error)
 		return -v.error;
 	return v.cpu == (unsigned int)cpu ? 0 : -EAGAIN;
@@ -82,13 +106,6 @@ static bool is_offline(int cpu)
 
 	cpus_read_online(&online);
 	return !cpus_have(&online, cpu);
-}
-
-static void pause_for_a_moment(void)
-{
-	struct timespec moment = { 0, PAUSE_MS * 1000000L };
-
-	raw_syscall(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
 }
 
 /*
@@ -142,5 +159,6 @@ bool affinity_works(void)
 
 	return probe(SYS_sched_getaffinity, 0, sizeof(mask), (long)&mask, 0) >= 0 &&
 	       !probe(SYS_sched_setaffinity, 0, sizeof(mask), (long)&mask, 0) &&
+	       !probe(SYS_getcpu, 0, 0, 0, 0) &&
 	       !affinity_fence((struct place){ BY_CID, 0 });
 }
