@@ -17,90 +17,47 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "internal.h"
 
-/* Since Linux 5.14. */
-#ifndef MADV_POPULATE_READ
-# define MADV_POPULATE_READ	22
-# define MADV_POPULATE_WRITE	23
-#endif
+/* A page has at least so many bytes, and an operand at most. */
+#define PAGE		4096
 
-static uintptr_t page_mask(void)
-{
-	static _Atomic long page_size;
-	long size = atomic_load_explicit(&page_size, memory_order_relaxed);
+_Static_assert(CPU_OP_DATA_LEN_MAX <= PAGE && CPU_OP_VEC_LEN_MAX * sizeof(struct cpu_op) <= PAGE,
+	       "what begins in one page ends in that or the next");
 
-	if (!size) {
-		size = sysconf(_SC_PAGESIZE);
-		atomic_store_explicit(&page_size, size, memory_order_relaxed);
-	}
-	return -(uintptr_t)size;
-}
-
-static long populate_range(uintptr_t start, size_t len, enum access access)
-{
-	return raw_syscall(SYS_madvise, (long)start, (long)len,
-			   access == ACCESS_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ,
-			   0, 0, 0);
-}
-
-/* Does the kernel know how? Asked of memory that is there. */
-static bool can_populate(void)
-{
-	static _Atomic int can = -1;	/* not asked */
-	int ret = atomic_load_explicit(&can, memory_order_relaxed);
-
-	if (ret < 0) {
-		uintptr_t here = (uintptr_t)&can & page_mask();
-
-		ret = !populate_range(here, ~page_mask() + 1, ACCESS_READ);
-		atomic_store_explicit(&can, ret, memory_order_relaxed);
-	}
-	return ret;
-}
+/* A value that no word is likely to have. */
+#define UNLIKELY	(-2048)
 
 /*
- * Before Linux 5.14: let the kernel compare the word with 0, and wake and requeue nobody;
- * or or 0 to it, which changes nothing whoever else stores to it. The kernel, unlike a plain
- * access, says what cannot be done.
+ * Can the byte be accessed? The kernel, unlike a plain access, says if not. It is asked to
+ * or 0 to the word, which changes nothing whoever else stores there, and would wake who
+ * waits for one that has a certain value; or to read a set of signals, for it knows not what.
  */
-static int touch_page(uintptr_t addr, enum access access)
+static bool touch(uintptr_t addr, enum access access)
 {
-	uintptr_t word = addr & ~(uintptr_t)3;
-	uint32_t unused = 0;
+	uintptr_t word = (addr & ~(uintptr_t)15) | 8;	/* never NULL, which is no set of signals */
+	uint32_t nobody = 0;
 	long ret;
 
 	if (access == ACCESS_WRITE)
-		ret = raw_syscall(SYS_futex, (long)&unused, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG,
-				  0, 0, (long)word, FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0));
+		ret = raw_syscall(SYS_futex, (long)&nobody, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG,
+				  0, 0, (long)word,
+				  FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, UNLIKELY));
 	else
-		ret = raw_syscall(SYS_futex, (long)word, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG,
-				  0, 0, (long)&unused, 0);
-	return ret < 0 && ret != -EAGAIN ? -EFAULT : 0;
+		ret = raw_syscall(SYS_rt_sigprocmask, -1, (long)word, 0, sizeof(uint64_t), 0, 0);
+	return ret != -EFAULT;
 }
 
-static int touch(uintptr_t start, uintptr_t end, enum access access)
+/* Make an operand accessible, if that can be. */
+static int touch_operand(uint64_t addr, uint32_t len, enum access access)
 {
-	int ret = 0;
+	uintptr_t first = (uintptr_t)addr, last = first + len - 1;
 
-	for (; start != end && !ret; start += ~page_mask() + 1)
-		ret = touch_page(start, access);
-	return ret;
-}
-
-static int populate(uint64_t addr, uint32_t len, enum access access)
-{
-	uintptr_t start = (uintptr_t)addr & page_mask(), end = (uintptr_t)addr + len;
-
-	if (end < addr)
+	if (last < addr || !touch(first, access))
 		return -EFAULT;
-	if (can_populate())
-		return populate_range(start, end - start, access) ? -EFAULT : 0;
-	return touch(start, ((end - 1) & page_mask()) + ~page_mask() + 1, access);
+	return first / PAGE == last / PAGE || touch(last, access) ? 0 : -EFAULT;
 }
 
 /* Copy a vector that may lie anywhere. */
@@ -112,7 +69,7 @@ static int fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_
 		return -EINVAL;
 	if (!size)
 		return 0;
-	if (populate((uintptr_t)ops, (uint32_t)size, ACCESS_READ))
+	if (touch_operand((uintptr_t)ops, (uint32_t)size, ACCESS_READ))
 		return -EFAULT;
 	memcpy(copy, ops, size);
 	return 0;
@@ -153,6 +110,6 @@ int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place a
 	}
 	ret = interp_check(ops, nr_ops);
 	if (!ret)
-		ret = interp_for_each_operand(ops, nr_ops, populate);
+		ret = interp_for_each_operand(ops, nr_ops, touch_operand);
 	return ret ? ret : run_guarded(ops, nr_ops, at);
 }

@@ -21,7 +21,6 @@
 #define THREADS		4
 #define ADDS		2000
 #define GOOD		40	/* + the backend: the status of a program that worked */
-#define POPULATE_READ	22	/* madvise(2); POPULATE_WRITE follows */
 #define MAX_CALLS	4
 
 struct refusal {
@@ -187,25 +186,6 @@ static bool install(const struct refusal *r)
 	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
 }
 
-/* As a kernel before 5.14: what madvise(2) does not know is EINVAL. */
-static bool install_no_populate(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, POPULATE_READ, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, POPULATE_READ + 1, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
-
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
-}
-
-/* NULL: no populating. */
 static int status_under(const struct refusal *r)
 {
 	pid_t pid = fork();
@@ -215,11 +195,9 @@ static int status_under(const struct refusal *r)
 	if (!pid) {
 		alarm(LIMIT_S);
 		unsetenv("RSEQ_OP_BACKEND");
-		if (r && r->calls[0] == SYS_rseq)	/* libc would be killed first */
+		if (r->calls[0] == SYS_rseq)	/* libc would be killed first */
 			setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
-		if (!r)
-			setenv("RSEQ_OP_BACKEND", "membarrier", 1);
-		if (r ? install(r) : install_no_populate())
+		if (install(r))
 			execl("/proc/self/exe", "filters", "work", (char *)NULL);
 		_exit(127);
 	}
@@ -287,12 +265,6 @@ static void test_everything_refused(void **state)
 	assert_int_equal(status_under(&r), GOOD + RSEQ_OP_BACKEND_GUARD);
 }
 
-static void test_populate_unknown(void **state)
-{
-	(void)state;
-	assert_int_equal(status_under(NULL), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,7 +274,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_all_refused),
 		cmocka_unit_test(test_rseq_refused),
 		cmocka_unit_test(test_everything_refused),
-		cmocka_unit_test(test_populate_unknown),
 	};
 
 	if (argc > 1 && !strcmp(argv[1], "work"))

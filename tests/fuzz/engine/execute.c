@@ -53,7 +53,7 @@ enum rules executor_rules(enum executor executor)
 
 	if (executor == EXECUTOR_KERNEL)
 		return KERNEL_RULES;
-	return rseq_op_backend(&why) == RSEQ_OP_BACKEND_KERNEL ? KERNEL_RULES : EMULATION_RULES;
+	return rseq_op_backend(&why) == RSEQ_OP_BACKEND_KERNEL ? KERNEL_RULES : USER_RULES;
 }
 
 uint64_t execute_place(const struct call *call)

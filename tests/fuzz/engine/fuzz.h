@@ -98,8 +98,8 @@ enum kind {
 	NR_KINDS
 };
 
-/* Whose rules decide what is accessible. */
-enum rules { KERNEL_RULES, EMULATION_RULES, NR_RULES };
+/* Whose rules decide what is accessible: those of the program hold for the emulation. */
+enum rules { KERNEL_RULES, USER_RULES };
 
 /* STORE_ANY: also by a vector that makes more stores than one aligned word, last. */
 enum right { READ = 1, STORE_WORD = 2, STORE_ANY = 4 };

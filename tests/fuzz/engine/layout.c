@@ -24,41 +24,28 @@ struct layout layout;
 enum file { NO_FILE, MEMFD_FILE, SECRET_FILE };
 
 #define RW	(PROT_READ | PROT_WRITE)
-#define ALL	(READ | STORE_WORD | STORE_ANY)
 
-/*
- * The rights of a kind. Both kinds of rules know pages by what the program may do;
- * they differ where:
- *
- *	WRITE_ONLY	the hardware reads what it can write; MADV_POPULATE_READ, which
- *			the emulation asks, goes by the mapping.
- *	SECRET		cannot be pinned, so the kernel stores one word by its address
- *			or nothing; MADV_POPULATE_* refuse it.
- */
 static const struct {
 	const char *name;
 	int prot;
 	int flags;
 	enum file file;
-	uint8_t rights[NR_RULES];
 } kinds[NR_KINDS] = {
-	[HOLE]		= { "hole", 0, 0, NO_FILE, { 0, 0 } },
-	[PRIVATE]	= { "private", RW, MAP_PRIVATE, NO_FILE, { ALL, ALL } },
-	[UNTOUCHED]	= { "untouched", RW, MAP_PRIVATE, NO_FILE, { ALL, ALL } },
-	[READ_ONLY]	= { "read_only", PROT_READ, MAP_PRIVATE, NO_FILE, { READ, READ } },
-	[NO_ACCESS]	= { "no_access", PROT_NONE, MAP_PRIVATE, NO_FILE, { 0, 0 } },
-	[WRITE_ONLY]	= { "write_only", PROT_WRITE, MAP_PRIVATE, NO_FILE,
-			    { ALL, STORE_WORD | STORE_ANY } },
-	[SHARED]	= { "shared", RW, MAP_SHARED, NO_FILE, { ALL, ALL } },
-	[MEMFD]		= { "memfd", RW, MAP_SHARED, MEMFD_FILE, { ALL, ALL } },
-	[MEMFD_READ_ONLY] = { "memfd_read_only", PROT_READ, MAP_SHARED, MEMFD_FILE,
-			      { READ, READ } },
-	[PRIVATE_FILE]	= { "private_file", RW, MAP_PRIVATE, MEMFD_FILE, { ALL, ALL } },
-	[SHORT_FILE]	= { "short_file", RW, MAP_SHARED, MEMFD_FILE, { ALL, ALL } },
-	[BEYOND_EOF]	= { "beyond_eof", 0, 0, NO_FILE, { 0, 0 } },
-	[ALIAS]		= { "alias", RW, MAP_SHARED, NO_FILE, { ALL, ALL } },
-	[HUGE]		= { "huge", RW, MAP_PRIVATE, NO_FILE, { ALL, ALL } },
-	[SECRET]	= { "secret", RW, MAP_SHARED, SECRET_FILE, { READ | STORE_WORD, 0 } },
+	[HOLE]		= { "hole", 0, 0, NO_FILE },
+	[PRIVATE]	= { "private", RW, MAP_PRIVATE, NO_FILE },
+	[UNTOUCHED]	= { "untouched", RW, MAP_PRIVATE, NO_FILE },
+	[READ_ONLY]	= { "read_only", PROT_READ, MAP_PRIVATE, NO_FILE },
+	[NO_ACCESS]	= { "no_access", PROT_NONE, MAP_PRIVATE, NO_FILE },
+	[WRITE_ONLY]	= { "write_only", PROT_WRITE, MAP_PRIVATE, NO_FILE },
+	[SHARED]	= { "shared", RW, MAP_SHARED, NO_FILE },
+	[MEMFD]		= { "memfd", RW, MAP_SHARED, MEMFD_FILE },
+	[MEMFD_READ_ONLY] = { "memfd_read_only", PROT_READ, MAP_SHARED, MEMFD_FILE },
+	[PRIVATE_FILE]	= { "private_file", RW, MAP_PRIVATE, MEMFD_FILE },
+	[SHORT_FILE]	= { "short_file", RW, MAP_SHARED, MEMFD_FILE },
+	[BEYOND_EOF]	= { "beyond_eof", 0, 0, NO_FILE },
+	[ALIAS]		= { "alias", RW, MAP_SHARED, NO_FILE },
+	[HUGE]		= { "huge", RW, MAP_PRIVATE, NO_FILE },
+	[SECRET]	= { "secret", RW, MAP_SHARED, SECRET_FILE },
 };
 
 static uint64_t address(unsigned int page)
@@ -326,15 +313,21 @@ const char *kind_name(uint64_t addr)
 	return name_of_kind(page_at(addr)->kind);
 }
 
-static uint8_t user_rights(enum kind kind)
+/*
+ * The rules differ for secret memory: it cannot be pinned, so the kernel stores one word by
+ * its address or nothing. What can be written can be read by any of them.
+ */
+static uint8_t rights_to(enum kind kind, enum rules rules)
 {
+	if (kind == SECRET && rules == KERNEL_RULES)
+		return READ | STORE_WORD;
 	if (kinds[kind].prot & PROT_WRITE)
-		return ALL;
+		return READ | STORE_WORD | STORE_ANY;
 	return kinds[kind].prot & PROT_READ ? READ : 0;
 }
 
 /* A range that wraps around has an end below its start. */
-static bool every_page(uint64_t addr, uint64_t len, enum right right, int rules)
+bool vector_may(uint64_t addr, uint64_t len, enum right right, enum rules rules)
 {
 	uint64_t page = addr & -PAGE, end = addr + len;
 
@@ -343,10 +336,7 @@ static bool every_page(uint64_t addr, uint64_t len, enum right right, int rules)
 	if (addr - TERRITORY >= TERRITORY_SIZE || end < addr)
 		return false;
 	for (; page < end; page += PAGE) {
-		enum kind kind = page_at(page)->kind;
-		uint8_t rights = rules < 0 ? user_rights(kind) : kinds[kind].rights[rules];
-
-		if (!(rights & right))
+		if (!(rights_to(page_at(page)->kind, rules) & right))
 			return false;
 	}
 	return true;
@@ -354,12 +344,7 @@ static bool every_page(uint64_t addr, uint64_t len, enum right right, int rules)
 
 bool user_may(uint64_t addr, uint64_t len, enum right right)
 {
-	return every_page(addr, len, right, -1);
-}
-
-bool vector_may(uint64_t addr, uint64_t len, enum right right, enum rules rules)
-{
-	return every_page(addr, len, right, (int)rules);
+	return vector_may(addr, len, right, USER_RULES);
 }
 
 uint8_t *shadow_at(uint64_t addr)
@@ -457,7 +442,7 @@ static int print_difference(unsigned int page, int shown)
 
 static bool comparable(const struct page *page, bool all)
 {
-	return (all || page->watched) && user_rights(page->kind) & READ;
+	return (all || page->watched) && rights_to(page->kind, USER_RULES) & READ;
 }
 
 static bool same_file(const struct arena *a)
