@@ -11,8 +11,8 @@
  * per-CPU data, but it sleeps. (Without one, membarrier(2) returns at once.) "ours" is
  * with one that runs on the other CPU.
  *
- * Why an operation left its sequence makes no difference to the backend: "other CPU"
- * stands for what was aborted too often, or has no struct rseq, on this one.
+ * Where a backend is measured, no operation tries its sequence: "addv, this CPU" is what
+ * one costs that aborts too often, or is single-stepped.
  */
 #include <fcntl.h>
 #include <linux/membarrier.h>
@@ -290,6 +290,8 @@ static void start_child(enum setting setting)
 	if (!children[setting].pid) {
 		unsetenv("RSEQ_OP_BACKEND");
 		unsetenv("RSEQ_OP_FORCE_FALLBACK");
+		if (settings[setting].backend != RSEQ_OP_BACKEND_NONE)
+			setenv("RSEQ_OP_FORCE_FALLBACK", "1", 1);
 		setenv(settings[setting].variable, settings[setting].value, 1);
 		dup2(to[0], STDIN_FILENO);
 		dup2(from[1], STDOUT_FILENO);
@@ -361,7 +363,7 @@ static void print_backends(void)
 		printf("\n");
 	}
 	printf("\nalone: our other thread sleeps; ours: it runs on the other CPU. guard: there\n"
-	       "are no sequences, this CPU's operations take it too. -: no such backend or CPU.\n");
+	       "are no sequences. -: no such backend or CPU.\n");
 }
 
 static void print_forced(void)
@@ -415,6 +417,8 @@ int main(int argc, char **argv)
 	measure(o.rounds);
 	print_backends();
 	print_forced();
+	print_target("addv by membarrier, this CPU: us", typical_us(BY_MEMBARRIER, ADD_HERE), 2,
+		     AT_MOST, TARGET_ALONE);
 	print_target("addv by membarrier, other CPU, alone: us",
 		     typical_us(BY_MEMBARRIER, ADD_ALONE), 2, AT_MOST, TARGET_ALONE);
 	if (o.csv)

@@ -78,10 +78,10 @@ static int fence_by_kernel(struct place at)
 	int cpu, ret = 0;
 
 	if (at.by == BY_CPU)
-		return kernel_run(NULL, 0, at, true);
+		return kernel_run(NULL, 0, at, false);
 	for (cpu = 0; cpu < rseq_op_nr_cpus() && !ret; cpu++) {
 		if (cpus_possible(cpu))
-			ret = kernel_run(NULL, 0, (struct place){ BY_CPU, cpu }, true);
+			ret = kernel_run(NULL, 0, (struct place){ BY_CPU, cpu }, false);
 	}
 	return ret;
 }
@@ -105,7 +105,7 @@ int rseq_op_fence(int cpu)
 {
 	if (!cpus_possible(cpu))
 		return -EINVAL;
-	return backend_run(BY_CPU)(NULL, 0, (struct place){ BY_CPU, cpu }, true);
+	return backend_run(BY_CPU)(NULL, 0, (struct place){ BY_CPU, cpu }, false);
 }
 
 /* A vector that is being emulated is no sequence: the next one for its place waits. */
@@ -117,7 +117,7 @@ static int wait_for_vectors(enum by by)
 		struct place at = { by, index };
 
 		if (!guard_is_open(at))
-			ret = membarrier_run(NULL, 0, at, true);
+			ret = membarrier_run(NULL, 0, at, false);
 	}
 	return ret;
 }

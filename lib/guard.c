@@ -60,6 +60,23 @@
  *    The child has one thread, which holds no guard: what others held is opened.
  *    A vector that one of them was running is cut off, as any other update of
  *    theirs.
+ *
+ * E. The holder runs on CPU n itself
+ *
+ *	CPU n
+ *	T: sequence loads the tag
+ *	holder, switched to
+ *				(a)	tag: CLOSED, here or anywhere
+ *				(h)	load cpu_id: n
+ *					vector loads and stores
+ *	T or another, switched to
+ *	T: aborts; a sequence that begins leaves
+ *
+ *    At (h) nobody but the holder runs on CPU n. A sequence that was there has been
+ *    preempted; one that begins there later does so after a switch from the holder, and
+ *    so loads what (a) stored. The switches order memory as (b) does. So (h) stands for
+ *    (b), wherever the holder is moved from then on; but before (a) it says nothing. After
+ *    the vector the same look stands for (e).
  */
 #include <linux/futex.h>
 #include <pthread.h>

@@ -95,8 +95,9 @@ int interp_for_each_operand(const struct cpu_op *ops, unsigned int nr_ops, opera
 int interp_run(const struct cpu_op *ops, unsigned int nr_ops);
 
 /*
- * A backend runs a vector for a possible CPU and returns what rseq_op() does.
- * The array itself is known to be readable only where trusted says so.
+ * A backend runs a vector for a possible CPU and returns what rseq_op() does. The vectors
+ * of operations that have tried their sequence are trusted: they are readable, and the
+ * area of the calling thread is its own. (In a child of vfork() it is its parent's.)
  */
 typedef int (*backend_fn)(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
 			  bool trusted);

@@ -8,7 +8,7 @@
  *	block all signals			a handler's operation on the same CPU
  *						would wait for us for ever
  *	close the guard
- *	fence
+ *	fence, unless this is the place
  *	run
  *	open the guard, restore signals
  *
@@ -75,7 +75,17 @@ static int fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_
 	return 0;
 }
 
-static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct place at)
+/* Nobody else is in a sequence at the place where we are: guard.c, scenario E. */
+static int fence_elsewhere(struct place at, bool area_is_ours)
+{
+	if (!area_is_ours || area_index(at.by) != at.index)
+		return fence(at);
+	atomic_thread_fence(memory_order_seq_cst);	/* scenario C: (g) */
+	return 0;
+}
+
+static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
+		       bool area_is_ours)
 {
 	uint64_t signals;
 	bool sequences;
@@ -84,11 +94,12 @@ static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct pla
 	block_signals(&signals);
 	sequences = guard_close(at);	/* scenario A: (a) */
 	DELAY_POINT();
-	ret = fence(at);		/* scenario A: (b) */
+	ret = fence_elsewhere(at, area_is_ours);	/* scenario A: (b) */
 	DELAY_POINT();
 	if (!ret) {
 		ret = interp_run(ops, nr_ops);
-		sequences = !RSEQ_OP_LOADS_PASS_LOADS || !fence(at);	/* scenario A: (e) */
+		sequences = !RSEQ_OP_LOADS_PASS_LOADS ||
+			    !fence_elsewhere(at, area_is_ours);		/* scenario A: (e) */
 	}
 	DELAY_POINT();
 	guard_open(at, sequences);	/* scenario A: (d) */
@@ -111,5 +122,5 @@ int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place a
 	ret = interp_check(ops, nr_ops);
 	if (!ret)
 		ret = interp_for_each_operand(ops, nr_ops, touch_operand);
-	return ret ? ret : run_guarded(ops, nr_ops, at);
+	return ret ? ret : run_guarded(ops, nr_ops, at, trusted);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The guard protocol (lib/guard.c) as a model: two threads with sequences share a CPU, one
- * of them with a signal handler that does a sequence too; two holders, on other CPUs, run a
- * vector each by closing the CPU, fencing, two loads and stores, and opening it.
+ * of them with a signal handler that does a sequence too; two holders, on other CPUs or on
+ * this one, run a vector each by closing the CPU, fencing, two loads and stores, and opening
+ * it.
  *
  * Each adds 1 to both words. The sequences do it by one store, as a word of two halves;
  * a vector, in two steps. Checked: at the end both are what was added, whoever interleaved
@@ -12,27 +13,32 @@
  * The kernel: who is preempted, or interrupted by a signal, inside a sequence starts over.
  * fence() makes whoever is inside one start over.
  *
- * Compile-time choices, each of which must find a counterexample, but WEAK and FORKED alone:
+ * Compile-time choices, each of which must find a counterexample, but WEAK, HERE and FORKED alone:
  *	NO_FENCE	without fence (b)
  *	WEAK		loads may pass loads: the word is loaded before the tag
  *	NO_SECOND_FENCE	with WEAK: without fence (e)
  *	NO_ABORT	preemption does not abort: what rseq(2) is for
  *	NO_CLOSE	the holder does not close the guard
  *	LATE_CLOSE	the holder closes it after the fence
+ *	HERE		the holder may find itself on the CPU, and does not fence then; with
+ *			EARLY_LOOK it looks before it closes
  *	SIGNALS_OPEN	the holder's signals are not blocked
  *	FORKED		a child whose guard is closed by nobody; with NO_CHILD_HANDLER it is
  *			not opened in the child
  */
 
 #define THREADS 2
-#define SWITCHES 5
+#ifndef SWITCHES
+# define SWITCHES 5
+#endif
+#define HOLDER 2		/* which one makes no difference: it is in no sequence */
 
 bool closed;			/* the CPU's tag */
 byte left, right;		/* the data */
 byte added;
 byte ended;			/* of the two threads and the two holders */
 
-byte on_cpu;			/* the thread that runs on the CPU */
+byte on_cpu;			/* the thread that runs on the CPU, or HOLDER */
 bool inside[THREADS + 1];			/* in a sequence: two threads, and the handler */
 bool must_abort[THREADS + 1];
 bool in_handler;		/* thread 0 runs its handler */
@@ -43,13 +49,19 @@ bool thread_done[THREADS];
 #define RUNS(me)	(me == 2 -> (on_cpu == 0 && in_handler) : \
 			 (on_cpu == me && !(me == 0 && in_handler)))
 
+#define ABORT_ALL							\
+	must_abort[0] = must_abort[0] || inside[0];			\
+	must_abort[1] = must_abort[1] || inside[1];			\
+	must_abort[2] = must_abort[2] || inside[2]
+
+#define LOOK	here = (on_cpu == HOLDER)	/* at the CPU, scenario E */
+
 inline fence()
 {
-	d_step {
-		must_abort[0] = must_abort[0] || inside[0];
-		must_abort[1] = must_abort[1] || inside[1];
-		must_abort[2] = must_abort[2] || inside[2];
-	}
+	if
+	:: here -> skip
+	:: else -> d_step { ABORT_ALL }
+	fi
 }
 
 /*
@@ -61,17 +73,25 @@ active proctype kernel()
 	byte switches;
 
 end:	do
-	:: atomic { thread_done[on_cpu] && !thread_done[1 - on_cpu] ->
-		    on_cpu = 1 - on_cpu }
+	:: atomic { (on_cpu == HOLDER || thread_done[on_cpu]) &&
+		    !(thread_done[0] && thread_done[1]) ->
+		    if
+		    :: !thread_done[0] -> on_cpu = 0
+		    :: !thread_done[1] -> on_cpu = 1
+		    fi }
 	:: atomic {
 		switches < SWITCHES ->
 		switches++;
-		on_cpu = 1 - on_cpu;
+		if
+		:: on_cpu != 0 -> on_cpu = 0
+		:: on_cpu != 1 -> on_cpu = 1
+#ifdef HERE
+		:: on_cpu != HOLDER -> on_cpu = HOLDER
+#endif
+		fi;
 #ifndef NO_ABORT
 		/* Whoever was inside a sequence starts over when it runs again. */
-		must_abort[0] = must_abort[0] || inside[0];
-		must_abort[1] = must_abort[1] || inside[1];
-		must_abort[2] = must_abort[2] || inside[2];
+		ABORT_ALL;
 #endif
 	   }
 	:: atomic {
@@ -149,9 +169,13 @@ end:	in_handler;
 proctype holder()
 {
 	byte l, r;
+	bool here;
 
 #ifdef LATE_CLOSE
 	fence();
+#endif
+#ifdef EARLY_LOOK
+	LOOK;
 #endif
 #ifndef NO_CLOSE
 	atomic { !closed -> closed = true };		/* (a) */
@@ -162,6 +186,9 @@ proctype holder()
 	:: true
 	fi;
 #endif
+#ifndef EARLY_LOOK
+	LOOK;						/* (h) */
+#endif
 #if !defined(NO_FENCE) && !defined(LATE_CLOSE)
 	fence();					/* (b) */
 #endif
@@ -170,6 +197,7 @@ proctype holder()
 	r = right;
 	right = r + 1;
 #if defined(WEAK) && !defined(NO_SECOND_FENCE)
+	LOOK;
 	fence();					/* (e) */
 #endif
 	atomic { added++; closed = false; ended++ }	/* (d) */
