@@ -110,12 +110,16 @@ $(B)/lib/%.lo: lib/%.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(call say,CC,$@) $(CC) $(CFLAGS) $(need_cflags) $(lib_cflags) -fPIC -c -o $@ $<
 
+# There, functions come in groups that the program may have, too, and lose their names below.
+ld_i386 = $(shell $(CC) $(CFLAGS) -dM -E -xc /dev/null | \
+	    sed -n 's/.*__i386__ .*/-m elf_i386 --force-group-allocation/p')
+
 # One object, so that the constructor is always linked in, and what is internal to
 # the library is no name in the program. What needs another library is apart.
 apart := $(B)/lib/pool.o
 
 $(B)/lib/librseq_op.o: $(filter-out $(apart),$(patsubst %.c,$(B)/%.o,$(lib_src))) Makefile
-	$(call say,LD,$@) $(LD) -r -o $@ $(filter %.o,$^) && $(OBJCOPY) --localize-hidden $@
+	$(call say,LD,$@) $(LD) -r $(ld_i386) -o $@ $(filter %.o,$^) && $(OBJCOPY) --localize-hidden $@
 
 $(static): $(B)/lib/librseq_op.o $(apart)
 	$(Q)rm -f $@

@@ -7,6 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * The static library is linked from several objects into one, and kept whole: its arrays can
+ * be retained. On i386 the linker (binutils 2.40) stops at the relocations that callers use.
+ */
+#ifdef __i386__
+# define RSEQ_OP_ASM_KEEP	""
+# define RSEQ_OP_ARRAY		"\"awR\""
+#endif
+
 #include <rseq_op/sites.h>
 
 #include "delay.h"

@@ -61,7 +61,10 @@
 #define RSEQ_OP_STR(x)		RSEQ_OP_STR_(x)
 
 /* What is at 10 stays as long as this code does: nothing else names the debuggers' arrays. */
-#define RSEQ_OP_ASM_KEEP	".reloc ., BFD_RELOC_NONE, 10b\n\t"
+#ifndef RSEQ_OP_ASM_KEEP
+# define RSEQ_OP_ASM_KEEP	".reloc ., BFD_RELOC_NONE, 10b\n\t"
+# define RSEQ_OP_ARRAY		"\"aw?\""
+#endif
 
 #ifdef __cplusplus
 extern "C" {

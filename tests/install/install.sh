@@ -85,6 +85,18 @@ whole()
 			"$(perl tests/doc/sequences.pl "$2" 2>&1)"
 }
 
+# for_i386: the static library alone, as libnuma is not to be had for i386 beside the other.
+for_i386()
+{
+	local lib=$dir/i386 how
+
+	expect_success "i386: library" make -s B="$lib" CC="gcc -m32" "$lib/librseq_op.a" || return
+	for how in "" "-fno-pie -no-pie" "-static" "-static-pie -fpie" "${sections[*]}"; do
+		program "i386 ${how:-by default}" gcc -m32 -O2 "$how" -Iinclude -DWITHOUT_POOL \
+			"$consumer" "'$lib/librseq_op.a'"
+	done
+}
+
 expect_success "install" make install "${where[@]}"
 expect "ldconfig is for /, not for DESTDIR" "0, 1" "$(make -n install "${where[@]}" |
 	grep -c ldconfig), $(make -n install DESTDIR= | grep -c ldconfig)"
@@ -118,6 +130,7 @@ program "g++, C++17" g++ -std=c++17 "${strict[@]}" -x c++ "$consumer" -x none \
 	"$(flags --cflags --libs)"
 program "clang++, C++17" clang++ -std=c++17 "${strict[@]}" -Wdeprecated-volatile -x c++ \
 	"$consumer" -x none "$(flags --cflags --libs)"
+for_i386
 found_by_cmake rseq_op "$root/opt/x"
 found_by_cmake rseq_op_static "$root/opt/x"
 # As / and /usr, where /lib is a link to /usr/lib.

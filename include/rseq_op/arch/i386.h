@@ -29,14 +29,14 @@
 	".long 0, 0\n\t"						\
 	".long 1f, 0, 2f - 1f, 0, 4f, 0\n\t"				\
 	".popsection\n\t"						\
-	".pushsection __rseq_cs_ptr_array, \"aw?\"\n\t"			\
+	".pushsection __rseq_cs_ptr_array, " RSEQ_OP_ARRAY "\n\t"		\
 	"10:\n\t"							\
 	".long 3b, 0\n\t"						\
 	".popsection\n\t"						\
 	RSEQ_OP_ASM_KEEP
 
 #define RSEQ_OP_ASM_EXIT(label)						\
-	".pushsection __rseq_exit_point_array, \"aw?\"\n\t"		\
+	".pushsection __rseq_exit_point_array, " RSEQ_OP_ARRAY "\n\t"	\
 	"10:\n\t"							\
 	".long 1f, 0, %l[" #label "], 0\n\t"				\
 	".popsection\n\t"						\
