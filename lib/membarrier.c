@@ -41,13 +41,12 @@ static bool touch(uintptr_t addr, enum access access)
 	uint32_t nobody = 0;
 	long ret;
 
-	if (access == ACCESS_WRITE)
-		ret = raw_syscall(SYS_futex, (long)&nobody, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG,
-				  0, 0, (long)word,
-				  FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, UNLIKELY));
-	else
-		ret = raw_syscall(SYS_rt_sigprocmask, -1, (long)word, 0, sizeof(uint64_t), 0, 0);
-	return ret != -EFAULT;
+	if (access == ACCESS_READ)
+		return raw_syscall(SYS_rt_sigprocmask, -1, (long)word, 0, sizeof(uint64_t),
+				   0, 0) == -EINVAL;
+	ret = raw_syscall(SYS_futex, (long)&nobody, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0,
+			  (long)word, FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, UNLIKELY));
+	return ret >= 0 || ret == -EAGAIN;
 }
 
 /* Make an operand accessible, if that can be. */
