@@ -396,7 +396,7 @@ static void print_table(const char *unit)
 		printf("\n");
 	}
 	printf("\nidle, foreign (another process, private memory), offline: run from this CPU;\n"
-	       "ours: a thread of this process runs there and is displaced\n");
+	       "ours: a thread of this process runs there and is interrupted\n");
 }
 
 static void print_targets(bool instructions)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sched.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -11,10 +12,23 @@ int cpu_opv(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int
 	return ret < 0 ? -errno : (int)ret;
 }
 
+static void have_key(void)
+{
+	static int key = -1;
+
+	if (!getenv("TEST_PKEY") || key >= 0)
+		return;
+	key = pkey_alloc(0, 0);
+	if (key < 0)
+		skip_because("TEST_PKEY is set, and there are no protection keys");
+}
+
 void need_kernel(void)
 {
-	if (cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG) != -ENOSYS)
+	if (cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG) != -ENOSYS) {
+		have_key();
 		return;
+	}
 	if (getenv("REQUIRE_KERNEL"))
 		fail_msg("REQUIRE_KERNEL is set, and this kernel has no cpu_opv(2)");
 	skip_because("this kernel has no cpu_opv(2)");

@@ -33,7 +33,10 @@
 		skip();							\
 	} while (0)
 
-/* Skip for want of cpu_opv(2), or fail with REQUIRE_KERNEL=1. */
+/*
+ * Skip for want of cpu_opv(2), or fail with REQUIRE_KERNEL=1. With TEST_PKEY=1 the process
+ * has a protection key from now on: what an interrupt does otherwise, a stopper has to do.
+ */
 void need_kernel(void);
 
 /* cpu_opv(2) itself: the result, or -errno. */

@@ -174,7 +174,7 @@ static void test_kernel_raw(void **state)
 	check_run(&options);
 }
 
-/* The stoppers of busy CPUs run the vectors. */
+/* Interrupts of busy CPUs run the vectors. */
 static void test_kernel_busy(void **state)
 {
 	struct options options = fixed(EXECUTOR_KERNEL);

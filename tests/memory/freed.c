@@ -101,7 +101,7 @@ static void wait_a_little(struct worker *w)
 {
 	uint32_t n = next_random(&w->random) % 2000;
 
-	/* Now and then long enough for a call that takes a switch to the stopper. */
+	/* Now and then long enough for a call that has to wait for the other CPU. */
 	if (n % 8 == 0)
 		sleep_ms(1 + (int)(n / 200));
 	while (n--)

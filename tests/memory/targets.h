@@ -10,7 +10,7 @@ struct target {
 
 /*
  * Run it on one CPU with three targets: that CPU, one that is idle, and one that is
- * busy with a thread of this process, whose stopper runs the vectors.
+ * busy with a thread of this process, which is interrupted to run the vectors.
  */
 void for_each_target(void (*run)(const struct target *t, void *arg), void *arg);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * CPUs that real-time threads keep busy, and throttling that takes them off again. A
- * vector always completes: the stopper goes before every real-time thread, and nobody
- * else has to run. What is throttled may stop inside a sequence, and go on a second
+ * vector always completes: an interrupt and the stopper go before every real-time thread,
+ * and nobody else has to run. What is throttled may stop inside a sequence, and go on a second
  * later.
  */
 #include <sched.h>
@@ -160,7 +160,7 @@ static int leave(void **state)
 }
 
 /*
- * The other thread gets its turn by throttling alone. What the stopper takes counts for
+ * The other thread gets its turn by throttling alone. What interrupts take may count for
  * neither, so a limit near 1000000 might never be reached.
  */
 static void test_own_fifo_throttled(void **state)

@@ -6,6 +6,7 @@
 #include <linux/io_uring.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/rseq.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -81,7 +82,7 @@ static int other_of_first(int index)
 	return other_cpu(allowed_cpu(0));
 }
 
-/* The other CPU runs a thread of ours: its stopper runs the vectors. */
+/* The other CPU runs a thread of ours: interrupts run the vectors there. */
 static void test_vectors_busy_cpu(void **state)
 {
 	struct worker w[2];
@@ -385,7 +386,7 @@ static void test_protection_key(void **state)
 	if (other_cpu(allowed_cpu(0)) >= 0) {
 		struct cpu_op op = add(p, 1);
 
-		/* A stopper has no rights: it says so, and does not try for ever. */
+		/* Where there are keys a stopper runs it, which has no rights. */
 		start_workers(w, 1, spin, NULL, other_of_first);
 		sleep_ms(50);
 		pin_to(allowed_cpu(0));
@@ -417,6 +418,60 @@ static void test_stack_grows(void **state)
 	assert_non_null(low);
 	assert_int_equal(run1(add(low - 32768, 3)), 0);
 	assert_int_equal(*(int64_t *)(void *)(low - 32768), 3);
+}
+
+/*
+ * A thread that can read memory, but not write it: no key has to be allocated for that.
+ * The kernel would end it when it cannot write to an area for rseq.
+ */
+static volatile int may_write;
+
+static void spin_without_writing(struct worker *w)
+{
+	(void)w;
+#ifdef __x86_64__
+	if (__rseq_size)
+		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
+			RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+	__asm__ volatile ("xorl %%ecx, %%ecx\n\t"
+			  "rdpkru\n\t"
+			  "movl %%eax, %%esi\n\t"
+			  "orl $2, %%eax\n\t"
+			  "wrpkru\n"
+			  "1:\n\t"
+			  "pause\n\t"
+			  "cmpl $0, %0\n\t"
+			  "je 1b\n\t"
+			  "movl %%esi, %%eax\n\t"
+			  "wrpkru"
+			  : : "m" (may_write) : "eax", "ecx", "edx", "esi", "memory");
+#endif
+}
+
+/* The rights of a thread that an interrupt finds are not the caller's. */
+static void test_busy_cpu_with_fewer_rights(void **state)
+{
+	int64_t word = 0;
+	struct cpu_op op = add(&word, 1);
+	int key = pkey_alloc(0, 0);
+	struct worker w[1];
+
+	(void)state;
+	need_kernel();
+	if (key < 0)
+		skip_because("no protection keys: %s", strerror(errno));
+	pkey_free(key);
+	if (other_cpu(allowed_cpu(0)) < 0)
+		skip_because("only one CPU");
+	pin_to(allowed_cpu(0));
+	start_workers(w, 1, spin_without_writing, NULL, other_of_first);
+	sleep_ms(50);
+	assert_int_equal(cpu_opv(&op, 1, other_cpu(allowed_cpu(0)), 0), 0);
+	assert_int_equal(word, 1);
+	may_write = 1;
+	stop_workers();
+	finish_workers(w, 1);
+	unpin();
 }
 
 /* The entry for 32-bit programs takes the same structures; its pointers are short. */
@@ -541,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_secret_memory),
 		cmocka_unit_test(test_driver_memory),
 		cmocka_unit_test(test_protection_key),
+		cmocka_unit_test(test_busy_cpu_with_fewer_rights),
 		cmocka_unit_test(test_stack_grows),
 		cmocka_unit_test(test_ia32_entry),
 		cmocka_unit_test(test_shared_outside_cpuset_eperm),

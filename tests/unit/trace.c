@@ -131,22 +131,36 @@ static void test_trace_idle_cpu_locked(void **state)
 	assert_in_range(locked, 15, 20);
 }
 
-static void test_trace_own_thread_stopped(void **state)
+static void check_own_thread(const char *path)
 {
 	struct cpu_op op = add(&word);
 	char events[1024];
-	int i, stopped = 0;
+	int i, found = 0;
+
+	for (i = 0; i < 20; i++) {
+		assert_int_equal(traced(&op, 1, allowed_cpu(1), events, sizeof(events)), 0);
+		found += strstr(events, path) != NULL;
+	}
+	assert_in_range(found, 15, 20);
+}
+
+/* The rights of a thread are its own as long as the process has a protection key. */
+static void test_trace_own_thread_interrupted_or_stopped(void **state)
+{
+	int key;
 
 	set_up(state);
 	if (nr_allowed_cpus() < 2)
 		skip_because("one CPU only");
 	hog_by_thread(allowed_cpu(1), SCHED_OTHER);
 	pin_to(allowed_cpu(0));
-	for (i = 0; i < 20; i++) {
-		assert_int_equal(traced(&op, 1, allowed_cpu(1), events, sizeof(events)), 0);
-		stopped += strstr(events, "path=stopped") != NULL;
-	}
-	assert_in_range(stopped, 15, 20);
+	check_own_thread("path=interrupted");
+	key = pkey_alloc(0, 0);
+	if (key < 0)
+		skip_because("no protection keys: %s", strerror(errno));
+	check_own_thread("path=stopped");
+	pkey_free(key);
+	check_own_thread("path=interrupted");
 }
 
 int main(void)
@@ -156,7 +170,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_trace_result_and_invalid, tear_down),
 		cmocka_unit_test_teardown(test_trace_retries_where_memory_is_missing, tear_down),
 		cmocka_unit_test_teardown(test_trace_idle_cpu_locked, tear_down),
-		cmocka_unit_test_teardown(test_trace_own_thread_stopped, tear_down),
+		cmocka_unit_test_teardown(test_trace_own_thread_interrupted_or_stopped, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
