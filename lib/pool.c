@@ -5,16 +5,26 @@
  * are bound to that node when the range is mapped, so it does not matter who touches them
  * first, nor when a CPU comes up.
  *
+ * The ranges of a SHARED pool lie in a file in memory, one behind the other, in the order
+ * in which they were made. Who is given the file maps what is in it, and need not know
+ * what is in use: that is the business of the process that made the pool.
+ *
  * This is a part of its own in the static library, so that only who uses it needs libnuma.
  */
+#define _FILE_OFFSET_BITS 64
+
 #include <errno.h>
+#include <fcntl.h>
 #include <numa.h>
 #include <numaif.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rseq_op/pool.h>
@@ -30,6 +40,7 @@ enum item_state { FREE, USED, SPOILT };
 struct range {
 	struct range *next;
 	char *base;
+	size_t index;			/* in the file */
 	size_t nr_free;
 	size_t next_free;		/* where to look first */
 	bool *was_used;			/* [item]: its memory is not fresh */
@@ -41,6 +52,9 @@ struct rseq_op_pool {
 	size_t size;			/* of an item, a power of two */
 	size_t nr_items;		/* in a range */
 	unsigned int flags;
+	int fd;				/* of the file, or -1 */
+	size_t nr_ranges;		/* in the file */
+	pid_t maker;			/* who allocates; 0 where it is somebody else */
 };
 
 /*
@@ -79,10 +93,33 @@ static size_t page_size(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The node of a CPU, or -1 where that is not known. */
+/*
+ * The node of a CPU, or -1 where that is not known. libnuma knows those of CPUs that are
+ * online; this tells of all that are plugged in.
+ */
+static int look_up_node(int cpu)
+{
+	char path[64];
+	int node;
+
+	for (node = 0; node <= numa_max_node(); node++) {
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/node%d", cpu, node);
+		if (!access(path, F_OK))
+			return node;
+	}
+	return -1;
+}
+
 static int node_of(int cpu)
 {
-	return rseq_op_cpu_possible(cpu) ? numa_node_of_cpu(cpu) : -1;
+	static _Atomic int16_t known[RSEQ_OP_CPU_MAX];	/* node + 1 */
+	int node = atomic_load_explicit(&known[cpu], memory_order_relaxed) - 1;
+
+	if (node < 0 && rseq_op_cpu_possible(cpu)) {
+		node = look_up_node(cpu);
+		atomic_store_explicit(&known[cpu], (int16_t)(node + 1), memory_order_relaxed);
+	}
+	return node;
 }
 
 /*
@@ -135,20 +172,36 @@ static bool guard(char *base, size_t size)
 	return true;
 }
 
-static char *map(unsigned int flags)
+/* Range n of the file, or fresh memory. */
+static char *map(const struct rseq_op_pool *pool, size_t n)
 {
-	int how = flags & RSEQ_OP_POOL_SHARED ? MAP_SHARED : MAP_PRIVATE;
-	char *base = mmap(NULL, range_length(), PROT_READ | PROT_WRITE,
-			  how | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int how = pool->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	char *base = mmap(NULL, range_length(), PROT_READ | PROT_WRITE, how | MAP_NORESERVE,
+			  pool->fd, (off_t)(n * range_length()));
 
 	if (base == MAP_FAILED)
 		return NULL;
-	if (!guard(base, guard_size(flags))) {
+	if (!guard(base, guard_size(pool->flags))) {
 		munmap(base, range_length());
 		return NULL;
 	}
 	place(base);
 	return base;
+}
+
+/* Another range in the file; which it is. */
+static bool extend(struct rseq_op_pool *pool, size_t *n)
+{
+	bool extended;
+
+	if (pool->fd < 0)
+		return true;
+	take_lock();
+	*n = pool->nr_ranges;
+	extended = !ftruncate(pool->fd, (off_t)((*n + 1) * range_length()));
+	pool->nr_ranges += extended;
+	release_lock();
+	return extended;
 }
 
 static void range_delete(struct range *r)
@@ -160,13 +213,14 @@ static void range_delete(struct range *r)
 	free(r);
 }
 
-static struct range *range_new(const struct rseq_op_pool *pool)
+static struct range *range_new(struct rseq_op_pool *pool)
 {
 	struct range *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
-	r->base = map(pool->flags);
+	if (extend(pool, &r->index))
+		r->base = map(pool, r->index);
 	r->was_used = calloc(pool->nr_items, sizeof(*r->was_used));
 	r->state = calloc(pool->nr_items, sizeof(*r->state));
 	r->nr_free = pool->nr_items;
@@ -272,32 +326,195 @@ static int free_locked(struct rseq_op_pool *pool, char *item)
 	return 0;
 }
 
+/*
+ * Files
+ */
+
+/* It can grow and not shrink, so that no mapping of it ever ends in nothing. */
+static int file_new(int *fd)
+{
+	int ret = 0;
+
+	*fd = memfd_create("rseq_op_pool", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*fd < 0)
+		return -errno;
+	if (fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK)) {
+		ret = -errno;
+		close(*fd);
+	}
+	return ret;
+}
+
+/* How many ranges there are; what was made otherwise is none of ours. */
+static int file_ranges(int fd, size_t *nr)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat stat;
+
+	if (seals < 0 || fstat(fd, &stat))
+		return -errno;
+	if (!(seals & F_SEAL_SHRINK) || (uint64_t)stat.st_size % range_length())
+		return -EINVAL;
+	*nr = (size_t)((uint64_t)stat.st_size / range_length());
+	return 0;
+}
+
+static struct range *range_at(const struct rseq_op_pool *pool, size_t index)
+{
+	struct range *r = pool->ranges;
+
+	while (r && r->index != index)
+		r = r->next;
+	return r;
+}
+
+/* It may have grown. */
+static bool file_has(struct rseq_op_pool *pool, size_t index)
+{
+	return index < pool->nr_ranges ||
+	       (!file_ranges(pool->fd, &pool->nr_ranges) && index < pool->nr_ranges);
+}
+
+/* A range that another process has made; it has no items to give. */
+static struct range *range_map(struct rseq_op_pool *pool, size_t index)
+{
+	struct range *r;
+
+	if (!file_has(pool, index))
+		return NULL;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return NULL;
+	r->index = index;
+	r->base = map(pool, index);
+	if (!r->base) {
+		free(r);
+		return NULL;
+	}
+	r->next = pool->ranges;
+	pool->ranges = r;
+	return r;
+}
+
+/*
+ * The interface
+ */
+
+static int check_shared(void)
+{
+	return rseq_op_backend(NULL) == RSEQ_OP_BACKEND_KERNEL ? 0 : -EOPNOTSUPP;
+}
+
+static struct rseq_op_pool *pool_new(unsigned int flags)
+{
+	struct rseq_op_pool *p = calloc(1, sizeof(*p));
+
+	if (p) {
+		p->flags = flags;
+		p->fd = -1;
+	}
+	return p;
+}
+
 int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int flags)
 {
 	struct rseq_op_pool *p;
+	int ret = 0;
 
-	if (!size || size > RSEQ_OP_STRIDE / 2 ||
+	if (!pool || !size || size > RSEQ_OP_STRIDE / 2 ||
 	    flags & ~(RSEQ_OP_POOL_SHARED | RSEQ_OP_POOL_DEBUG))
 		return -EINVAL;
-	if (flags & RSEQ_OP_POOL_SHARED && rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
-		return -EOPNOTSUPP;
-	if (fork_handled)
-		return -fork_handled;
-	p = calloc(1, sizeof(*p));
+	if (flags & RSEQ_OP_POOL_SHARED)
+		ret = check_shared();
+	if (ret || fork_handled)
+		return ret ? ret : -fork_handled;
+	p = pool_new(flags);
 	if (!p)
 		return -ENOMEM;
 	for (p->size = sizeof(intptr_t); p->size < size; p->size *= 2)
 		;
 	p->nr_items = (RSEQ_OP_STRIDE - guard_size(flags)) / p->size;
-	p->flags = flags;
-	*pool = p;
-	return 0;
+	p->maker = getpid();
+	if (flags & RSEQ_OP_POOL_SHARED)
+		ret = file_new(&p->fd);
+	if (ret)
+		free(p);
+	else
+		*pool = p;
+	return ret;
+}
+
+int rseq_op_pool_attach(struct rseq_op_pool **pool, int fd)
+{
+	struct rseq_op_pool *p;
+	size_t nr_ranges;
+	int ret;
+
+	if (!pool)
+		return -EINVAL;
+	ret = check_shared();
+	if (!ret)
+		ret = file_ranges(fd, &nr_ranges);
+	if (ret || fork_handled)
+		return ret ? ret : -fork_handled;
+	p = pool_new(RSEQ_OP_POOL_SHARED);
+	if (!p)
+		return -ENOMEM;
+	p->nr_ranges = nr_ranges;
+	p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (p->fd < 0) {
+		ret = -errno;
+		free(p);
+	} else {
+		*pool = p;
+	}
+	return ret;
+}
+
+int rseq_op_pool_fd(const struct rseq_op_pool *pool)
+{
+	return pool && pool->fd >= 0 ? pool->fd : -EINVAL;
+}
+
+int64_t rseq_op_pool_offset(struct rseq_op_pool *pool, const void *item)
+{
+	int64_t offset = -EINVAL;
+	const char *p = item;
+	struct range *r;
+
+	if (!pool || pool->fd < 0)
+		return -EINVAL;
+	take_lock();
+	for (r = pool->ranges; r; r = r->next) {
+		if (p >= r->base && p < r->base + RSEQ_OP_STRIDE)
+			offset = (int64_t)(r->index * range_length()) + (p - r->base);
+	}
+	release_lock();
+	return offset;
+}
+
+void *rseq_op_pool_item(struct rseq_op_pool *pool, int64_t offset)
+{
+	size_t in_range = (size_t)((uint64_t)offset % range_length()), index;
+	struct range *r;
+
+	if (!pool || pool->fd < 0 || offset < 0 || in_range >= RSEQ_OP_STRIDE)
+		return NULL;
+	index = (size_t)((uint64_t)offset / range_length());
+	take_lock();
+	r = range_at(pool, index);
+	if (!r && pool->maker != getpid())
+		r = range_map(pool, index);
+	release_lock();
+	return r ? r->base + in_range : NULL;
 }
 
 void rseq_op_pool_destroy(struct rseq_op_pool *pool)
 {
 	if (!pool)
 		return;
+	if (pool->fd >= 0)
+		close(pool->fd);
 	while (pool->ranges) {
 		struct range *r = pool->ranges;
 
@@ -307,11 +524,22 @@ void rseq_op_pool_destroy(struct rseq_op_pool *pool)
 	free(pool);
 }
 
+/* What is in use, one process knows; a child of its has a copy that is of no use. */
+static int check_maker(const struct rseq_op_pool *pool)
+{
+	return pool->fd < 0 || pool->maker == getpid() ? 0 : -EPERM;
+}
+
 int rseq_op_pool_alloc(struct rseq_op_pool *pool, void **item)
 {
 	struct range *r;
 	int ret;
 
+	if (!pool || !item)
+		return -EINVAL;
+	ret = check_maker(pool);
+	if (ret)
+		return ret;
 	take_lock();
 	ret = alloc_locked(pool, item);
 	release_lock();
@@ -325,6 +553,11 @@ int rseq_op_pool_free(struct rseq_op_pool *pool, void *item)
 {
 	int ret;
 
+	if (!pool)
+		return -EINVAL;
+	ret = check_maker(pool);
+	if (ret)
+		return ret;
 	take_lock();
 	ret = free_locked(pool, item);
 	release_lock();

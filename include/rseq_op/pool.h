@@ -49,8 +49,9 @@ struct rseq_op_pool;
 /*
  * Flags of rseq_op_pool_create().
  *
- * SHARED: processes that are forked later see the same memory, and operations on it are
- * right between them, if it is indexed by CPU: concurrency IDs (_cid) are a process's own.
+ * SHARED: the memory lies in a file, see memfd_create(2). Processes that are forked later,
+ * and those that are given the file, see the same memory, and operations on it are right
+ * between them, if it is indexed by CPU: concurrency IDs (_cid) are a process's own.
  * rseq_op_fence_all() waits for one process only; each of them has to call it before an
  * item is freed. DEBUG: an inaccessible page behind the memory of each CPU (where pages
  * are at most a quarter of RSEQ_OP_STRIDE), and a pattern in what is free, so that wrong
@@ -69,16 +70,74 @@ struct rseq_op_pool;
  * Context: any thread; not in a signal handler.
  *
  * Return: 0, or
- *	-EINVAL		@size, @flags
+ *	-EINVAL		@pool is NULL; @size, @flags
  *	-ENOMEM		no memory
  *	-EOPNOTSUPP	SHARED, but there is no cpu_opv(2): the emulation does not
  *			exclude other processes
+ *	-errno		SHARED: of memfd_create(2)
  */
 int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int flags);
 
 /**
+ * rseq_op_pool_fd() - the file that a SHARED pool lies in
+ * @pool:	The pool.
+ *
+ * To be handed to another process, over a UNIX socket or through exec: it is close-on-exec.
+ * It is the pool's, and closed with it.
+ *
+ * Return: a file descriptor, or -EINVAL where there is none.
+ */
+int rseq_op_pool_fd(const struct rseq_op_pool *pool);
+
+/**
+ * rseq_op_pool_attach() - use a SHARED pool that another process has made
+ * @pool:	Where the pool is stored.
+ * @fd:		Its file, as rseq_op_pool_fd() gave it there; the caller may close it.
+ *
+ * Items are found by their offset, see rseq_op_pool_item(); they are allocated and freed
+ * by the process that made the pool. It may lie at another address here, so what is in
+ * it must not be linked by addresses, as rseq_op_stack's nodes are. There are no pages
+ * for DEBUG. The maker is trusted: it may write what it likes.
+ *
+ * Context: as rseq_op_pool_create().
+ *
+ * Return: 0, or
+ *	-EINVAL		@pool is NULL; @fd is no such file
+ *	-EBADF		@fd is no file at all
+ *	-EMFILE		too many files are open
+ *	-ENOMEM		no memory
+ *	-EOPNOTSUPP	there is no cpu_opv(2)
+ */
+int rseq_op_pool_attach(struct rseq_op_pool **pool, int fd);
+
+/**
+ * rseq_op_pool_offset() - what names an item in all processes
+ * @pool:	A SHARED pool.
+ * @item:	The address of an item of it, or of something in it: CPU 0's.
+ *
+ * Context: any thread; not in a signal handler.
+ *
+ * Return: 0 or more, or -EINVAL where @item does not lie in the pool.
+ */
+int64_t rseq_op_pool_offset(struct rseq_op_pool *pool, const void *item);
+
+/**
+ * rseq_op_pool_item() - where an item lies in this process
+ * @pool:	A SHARED pool, made by this process or another.
+ * @offset:	What rseq_op_pool_offset() said of it, in any process. Items that were
+ *		allocated since the pool was attached to are found, too.
+ *
+ * Context: as rseq_op_pool_offset().
+ *
+ * Return: the address of CPU 0's, or NULL where the pool has no memory there, or it cannot
+ * be mapped. Whether an item there is in use is not known.
+ */
+void *rseq_op_pool_item(struct rseq_op_pool *pool, int64_t offset);
+
+/**
  * rseq_op_pool_destroy() - unmap a pool with all its items
- * @pool:	The pool, or NULL. Nobody uses it, or its items, any more.
+ * @pool:	The pool, or NULL. Nobody uses it, or its items, any more; those of a SHARED
+ *		pool stay in other processes.
  */
 void rseq_op_pool_destroy(struct rseq_op_pool *pool);
 
@@ -92,7 +151,9 @@ void rseq_op_pool_destroy(struct rseq_op_pool *pool);
  * process that made it.
  *
  * Return: 0, or
+ *	-EINVAL		@pool or @item is NULL
  *	-ENOMEM		no memory
+ *	-EPERM		SHARED: another process made the pool
  *	-EUCLEAN	DEBUG: a free item has been written to. It is taken out of use,
  *			and @item is its address; the next call goes on without it.
  */
@@ -105,7 +166,8 @@ int rseq_op_pool_alloc(struct rseq_op_pool *pool, void **item);
  *
  * Context: as rseq_op_pool_alloc().
  *
- * Return: 0, or -EINVAL where @item is no item of @pool that is in use.
+ * Return: 0, or -EINVAL where @item is no item of @pool that is in use, or -EPERM as
+ * rseq_op_pool_alloc().
  */
 int rseq_op_pool_free(struct rseq_op_pool *pool, void *item);
 

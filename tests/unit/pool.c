@@ -3,8 +3,10 @@
  * Pools: items that are distinct, aligned, zero for every CPU, used again after they were
  * freed; what is invalid; and what the debugging of a pool finds.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,6 +122,9 @@ static void test_invalid_einval(void **state)
 	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 2 + 1, 0), -EINVAL);
 	assert_int_equal(rseq_op_pool_create(&pool, SIZE_MAX, 0), -EINVAL);
 	assert_int_equal(rseq_op_pool_create(&pool, 8, 1U << 31), -EINVAL);
+	assert_int_equal(rseq_op_pool_create(NULL, 8, 0), -EINVAL);
+	assert_int_equal(rseq_op_pool_alloc(NULL, &item), -EINVAL);
+	assert_int_equal(rseq_op_pool_free(NULL, &item), -EINVAL);
 	assert_null(pool);
 	assert_int_equal(rseq_op_pool_create(&pool, 24, 0), 0);
 	assert_int_equal(rseq_op_pool_create(&other, 24, 0), 0);
@@ -128,6 +133,13 @@ static void test_invalid_einval(void **state)
 	assert_int_equal(rseq_op_pool_free(pool, (char *)item + 8), -EINVAL);
 	assert_int_equal(rseq_op_pool_free(pool, (char *)item + 32), -EINVAL);
 	assert_int_equal(rseq_op_pool_free(pool, NULL), -EINVAL);
+	assert_int_equal(rseq_op_pool_alloc(pool, NULL), -EINVAL);
+	assert_int_equal(rseq_op_pool_fd(pool), -EINVAL);
+	assert_int_equal(rseq_op_pool_fd(NULL), -EINVAL);
+	assert_int_equal(rseq_op_pool_offset(pool, item), -EINVAL);
+	assert_int_equal(rseq_op_pool_offset(NULL, item), -EINVAL);
+	assert_null(rseq_op_pool_item(pool, 0));
+	assert_null(rseq_op_pool_item(NULL, 0));
 	assert_int_equal(rseq_op_pool_free(pool, item), 0);
 	assert_int_equal(rseq_op_pool_free(pool, item), -EINVAL);
 	rseq_op_pool_destroy(pool);
@@ -324,9 +336,174 @@ static void test_shared_between_processes(void **state)
 	rseq_op_pool_destroy(pool);
 }
 
+/*
+ * The file of a pool, in a process that did not get it by fork(): it is there before. A
+ * range holds two of the items, so that there are three, and the last is made when the
+ * process has attached to the first two.
+ */
+#define NR_ITEMS	5
+#define FIRST_ITEMS	4
+#define ADDS		5000
+
+struct message {
+	int fd;
+	int64_t offsets[NR_ITEMS];
+};
+
+static int add_to(struct rseq_op_pool *pool, int64_t offset, int cpu)
+{
+	intptr_t *word = rseq_op_pool_item(pool, offset);
+	int i, ret = word ? 0 : -ENOENT;
+
+	for (i = 0; i < ADDS && !ret; i++)
+		ret = rseq_op_addv(rseq_op_ptr(word, cpu), 1, cpu);
+	return ret;
+}
+
+/* What it finds wrong, by line. */
+static int attached(int from, int to, pid_t maker, int cpu)
+{
+	struct rseq_op_pool *pool;
+	struct message m;
+	char path[64];
+	void *item;
+	int i, fd;
+
+	if (read(from, &m, sizeof(m)) != sizeof(m))
+		return __LINE__;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", maker, m.fd);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || rseq_op_pool_attach(&pool, fd) || close(fd))
+		return __LINE__;
+	for (i = 0; i < FIRST_ITEMS; i++) {
+		if (add_to(pool, m.offsets[i], cpu))
+			return __LINE__;
+	}
+	if (write(to, &m, 1) != 1 || read(from, &m, sizeof(m)) != sizeof(m))
+		return __LINE__;
+	if (add_to(pool, m.offsets[FIRST_ITEMS], cpu))
+		return __LINE__;
+	item = rseq_op_pool_item(pool, m.offsets[1]);
+	if (rseq_op_pool_offset(pool, item) != m.offsets[1])
+		return __LINE__;
+	if (rseq_op_pool_free(pool, item) != -EPERM ||
+	    rseq_op_pool_alloc(pool, &item) != -EPERM)
+		return __LINE__;
+	rseq_op_pool_destroy(pool);
+	return 0;
+}
+
+static void check_no_items(struct rseq_op_pool *pool)
+{
+	const int64_t length = (int64_t)rseq_op_nr_cpus() * (int64_t)RSEQ_OP_STRIDE;
+
+	assert_null(rseq_op_pool_item(pool, -1));
+	assert_null(rseq_op_pool_item(pool, INT64_MIN));
+	assert_null(rseq_op_pool_item(pool, INT64_MAX));
+	assert_null(rseq_op_pool_item(pool, 3 * length));
+	if (length > (int64_t)RSEQ_OP_STRIDE)
+		assert_null(rseq_op_pool_item(pool, (int64_t)RSEQ_OP_STRIDE));
+	assert_int_equal(rseq_op_pool_offset(pool, &length), -EINVAL);
+}
+
+static void test_shared_file_attached(void **state)
+{
+	struct rseq_op_pool *pool;
+	struct message m = { -1, { 0 } };
+	int i, status, down[2], up[2], cpu = allowed_cpu(0);
+	pid_t pid, maker = getpid();
+	void *item[NR_ITEMS];
+
+	(void)state;
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL) {
+		assert_int_equal(rseq_op_pool_attach(&pool, 0), -EOPNOTSUPP);
+		return;
+	}
+	assert_int_equal(pipe(down) | pipe(up), 0);
+	pid = fork();
+	if (!pid) {
+		i = attached(down[0], up[1], maker, cpu);
+		if (i)
+			print_error("# in the process that attaches, line %d\n", i);
+		_exit(i != 0);
+	}
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 2, RSEQ_OP_POOL_SHARED), 0);
+	m.fd = rseq_op_pool_fd(pool);
+	for (i = 0; i < NR_ITEMS; i++) {
+		char c;
+
+		assert_true(i != FIRST_ITEMS || read(up[0], &c, 1) == 1);
+		assert_int_equal(rseq_op_pool_alloc(pool, &item[i]), 0);
+		m.offsets[i] = rseq_op_pool_offset(pool, item[i]);
+		assert_ptr_equal(rseq_op_pool_item(pool, m.offsets[i]), item[i]);
+		if (i >= FIRST_ITEMS - 1)
+			assert_int_equal(write(down[1], &m, sizeof(m)), sizeof(m));
+	}
+	for (i = 0; i < NR_ITEMS; i++)
+		assert_int_equal(add_to(pool, m.offsets[i], cpu), 0);
+	check_no_items(pool);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	for (i = 0; i < NR_ITEMS; i++)
+		assert_int_equal(*rseq_op_ptr((intptr_t *)item[i], cpu), 2 * ADDS);
+	rseq_op_pool_destroy(pool);
+	for (i = 0; i < 2; i++) {
+		close(down[i]);
+		close(up[i]);
+	}
+}
+
+/* A child of the maker has a copy of what is in use, and would give items away twice. */
+static void test_shared_in_child_eperm(void **state)
+{
+	struct rseq_op_pool *pool;
+	void *item;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		skip_because("no cpu_opv()");
+	assert_int_equal(rseq_op_pool_create(&pool, 8, RSEQ_OP_POOL_SHARED), 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	pid = fork();
+	if (!pid)
+		_exit(rseq_op_pool_alloc(pool, &item) != -EPERM ||
+		      rseq_op_pool_free(pool, item) != -EPERM);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(rseq_op_pool_free(pool, item), 0);
+	rseq_op_pool_destroy(pool);
+}
+
+static void test_attach_invalid(void **state)
+{
+	struct rseq_op_pool *pool = NULL;
+	int fd;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_attach(NULL, 0), -EINVAL);
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		skip_because("no cpu_opv()");
+	assert_int_equal(rseq_op_pool_attach(&pool, -1), -EBADF);
+	fd = open("/dev/null", O_RDWR);
+	assert_int_equal(rseq_op_pool_attach(&pool, fd), -EINVAL);
+	close(fd);
+	fd = memfd_create("pool", MFD_ALLOW_SEALING);
+	assert_int_equal(rseq_op_pool_attach(&pool, fd), -EINVAL);
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_int_equal(rseq_op_pool_attach(&pool, fd), -EINVAL);
+	assert_null(pool);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_shared_file_attached),
+		cmocka_unit_test(test_shared_in_child_eperm),
+		cmocka_unit_test(test_attach_invalid),
 		cmocka_unit_test(test_items_distinct_and_zero),
 		cmocka_unit_test(test_items_of_all_cpus_counted),
 		cmocka_unit_test(test_invalid_einval),
