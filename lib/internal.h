@@ -116,6 +116,9 @@ int kernel_probe(void);
 int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
 		   bool trusted);
 
+/* Copy a vector that may lie anywhere: 0, -EINVAL for too many, or -EFAULT. */
+int membarrier_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops);
+
 /* stats.c: the counters, in the order of struct rseq_op_stats. */
 enum counter {
 	COUNT_ABORTED,

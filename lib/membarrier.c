@@ -59,8 +59,7 @@ static int touch_operand(uint64_t addr, uint32_t len, enum access access)
 	return first / PAGE == last / PAGE || touch(last, access) ? 0 : -EFAULT;
 }
 
-/* Copy a vector that may lie anywhere. */
-static int fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops)
+int membarrier_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops)
 {
 	size_t size = nr_ops * sizeof(*ops);
 
@@ -113,7 +112,7 @@ int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place a
 	int ret;
 
 	if (!trusted) {
-		ret = fetch(copy, ops, nr_ops);
+		ret = membarrier_fetch(copy, ops, nr_ops);
 		if (ret)
 			return ret;
 		ops = copy;

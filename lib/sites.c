@@ -66,7 +66,7 @@ int rseq_op_sites(struct rseq_op_site *to, unsigned int max, size_t size)
 	struct rseq_op_site site;
 	unsigned int i, n = 0;
 
-	if (size < sizeof(site.address))
+	if (size < sizeof(site.address) || (max && !to))
 		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(sites); i++) {
 		if (!read_site(&sites[i], &site))

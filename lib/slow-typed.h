@@ -116,8 +116,6 @@ int SLOW(cmpeqv_memcpy_storev)(T *v, T expect, void *dst, const void *src, size_
 	struct slow s = BEGIN;
 
 	RETRY(SEQUENCE(cmpeqv_memcpy_storev)(v, expect, dst, src, len, newv, cpu, s.tags));
-	if (len > CPU_OP_DATA_LEN_MAX)
-		return s.outcome >= 0 ? s.outcome : -EINVAL;
 	if (!len)
 		return VECTOR(number(CPU_COMPARE_EQ_IMM_OP, v, SIZE, expect),
 			      number(STORE, v, SIZE, newv));

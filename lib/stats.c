@@ -26,6 +26,8 @@ void rseq_op_stats(struct rseq_op_stats *stats, size_t size)
 	uint64_t now[NR_COUNTERS];
 	size_t i;
 
+	if (!stats)
+		return;
 	for (i = 0; i < NR_COUNTERS; i++)
 		now[i] = atomic_load_explicit(&counters[i], memory_order_relaxed);
 	memset(stats, 0, size);

@@ -16,8 +16,11 @@ static bool sequences(void)
 /* An invalid vector is never worth a try elsewhere. */
 static int not_tried(const struct cpu_op *ops, unsigned int nr_ops)
 {
-	int ret = sequences() ? interp_check(ops, nr_ops) : 0;
+	struct cpu_op copy[CPU_OP_VEC_LEN_MAX];
+	int ret = membarrier_fetch(copy, ops, nr_ops);
 
+	if (!ret)
+		ret = interp_check(copy, nr_ops);
 	return ret ? ret : -EAGAIN;
 }
 

@@ -9,8 +9,6 @@
  * @b is an item of a pool of RSEQ_OP_BUFFER_SIZE() or RSEQ_OP_RECORDS_SIZE() bytes, see
  * rseq_op_pool(3), zero at first. @capacity, and @size in bytes, are the same in all calls.
  */
-#include <errno.h>
-
 #include <rseq_op/pool.h>
 
 /* What is in it follows. */
@@ -38,6 +36,12 @@ static inline char *rseq_op_records_slot(struct rseq_op_records *b, intptr_t n, 
 	return (char *)(b + 1) + (size_t)n * size;
 }
 
+/* There is nothing to take, or no such CPU. */
+static inline int rseq_op_buffer_empty(int cpu)
+{
+	return rseq_op_cpu_possible(cpu) ? 1 : -EINVAL;
+}
+
 /**
  * rseq_op_buffer_push() - put a pointer into a CPU's buffer
  * @b:		The buffer.
@@ -58,7 +62,7 @@ static inline int rseq_op_buffer_push(struct rseq_op_buffer *b, intptr_t capacit
 		return -EINVAL;
 	do {
 		n = __atomic_load_n(&mine->count, __ATOMIC_RELAXED);
-		if ((uintptr_t)n >= (uintptr_t)capacity)
+		if (n < 0 || n >= capacity)
 			return 1;
 		ret = rseq_op_cmpeqv_storev_storev_release(&mine->count, n,
 							   rseq_op_buffer_slot(mine, n),
@@ -86,7 +90,7 @@ static inline int rseq_op_buffer_pop(struct rseq_op_buffer *b, void **p, int cpu
 	do {
 		n = __atomic_load_n(&mine->count, __ATOMIC_RELAXED);
 		if (n <= 0)
-			return 1;
+			return rseq_op_buffer_empty(cpu);
 		slot = rseq_op_buffer_slot(mine, n - 1);
 		value = __atomic_load_n(slot, __ATOMIC_RELAXED);
 		ret = rseq_op_cmpeqv_cmpeqv_storev(&mine->count, n, slot, value, n - 1, cpu);
@@ -118,7 +122,7 @@ static inline int rseq_op_records_push(struct rseq_op_records *b, intptr_t capac
 		return -EINVAL;
 	do {
 		n = __atomic_load_n(&mine->count, __ATOMIC_RELAXED);
-		if ((uintptr_t)n >= (uintptr_t)capacity)
+		if (n < 0 || n >= capacity)
 			return 1;
 		ret = rseq_op_cmpeqv_memcpy_storev_release(&mine->count, n,
 							   rseq_op_records_slot(mine, n, size),
@@ -148,7 +152,7 @@ static inline int rseq_op_records_pop(struct rseq_op_records *b, void *record, s
 	do {
 		n = __atomic_load_n(&mine->count, __ATOMIC_RELAXED);
 		if (n <= 0)
-			return 1;
+			return rseq_op_buffer_empty(cpu);
 		ret = rseq_op_cmpeqv_memcpy_storev(&mine->count, n, record,
 						   rseq_op_records_slot(mine, n - 1, size),
 						   size, n - 1, cpu);

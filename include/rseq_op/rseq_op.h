@@ -15,7 +15,8 @@
  *	> 0	the 1-based index of the comparison that did not hold; what comes
  *		after it was not done,
  *	< 0	-errno; nothing was done:
- *		-EINVAL	@cpu is not a possible CPU of this machine
+ *		-EINVAL	@cpu is not a possible CPU of this machine; and what an operation
+ *			says of its other arguments
  *		-EFAULT	an operand is not accessible (noticed outside the sequence
  *			only; in the sequence it is a SIGSEGV, as for any store)
  *		-ENOSYS	the backend that RSEQ_OP_BACKEND asks for is not to be had, or
@@ -48,6 +49,7 @@
  * read by anybody. They are naturally aligned.
  */
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -294,7 +296,7 @@ struct rseq_op_stats {
 
 /**
  * rseq_op_stats() - read the counters of this process
- * @stats:	Where to.
+ * @stats:	Where to; NULL: nowhere.
  * @size:	sizeof(*stats). A library that knows fewer counters leaves the
  *		others 0, one that knows more leaves them out.
  */

@@ -10,7 +10,6 @@
  * @s is an item of a pool, see rseq_op_pool(3), zero at first. A node is in one stack of
  * one CPU at a time, and stays mapped while anybody may be in an operation on the stack.
  */
-#include <errno.h>
 #include <stddef.h>
 
 #include <rseq_op/pool.h>
@@ -114,7 +113,7 @@ static inline int rseq_op_stack_pop_all(struct rseq_op_stack *s, struct rseq_op_
  * Between the two the node is in neither.
  *
  * Return: 0, 1 if there is none, or -errno as rseq_op_stack_pop(). Where the second half
- * fails the node is put back.
+ * fails the node is put back; where that fails, too, on the stack of the current CPU.
  */
 static inline int rseq_op_stack_move(struct rseq_op_stack *s, int from, int to)
 {
@@ -127,8 +126,8 @@ static inline int rseq_op_stack_move(struct rseq_op_stack *s, int from, int to)
 	if (ret)
 		return ret;
 	ret = rseq_op_stack_push(s, node, to);
-	if (ret)
-		rseq_op_stack_push(s, node, from);
+	if (ret && rseq_op_stack_push(s, node, from))
+		rseq_op_stack_push(s, node, rseq_op_current_cpu());
 	return ret;
 }
 

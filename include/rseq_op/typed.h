@@ -566,16 +566,19 @@ static inline int RSEQ_OP_NAME(cmpeqv_storev_storev)(RSEQ_OP_T *v, RSEQ_OP_T exp
  * @newv:	What *v is to hold.
  * @cpu:	Whose data they are; any possible CPU.
  *
- * Return: 0, 1 if *v differs from @expect, or -errno; -EINVAL is also said of @len
- * and of areas that overlap, but not by a sequence.
+ * Return: 0, 1 if *v differs from @expect, or -errno; -EINVAL is also said of @len,
+ * and of areas that overlap, but that not by a sequence.
  */
 static inline int RSEQ_OP_NAME(cmpeqv_memcpy_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
 						     void *dst, const void *src, size_t len,
 						     RSEQ_OP_T newv, int cpu)
 {
-	int ret = RSEQ_OP_NAME(seq_cmpeqv_memcpy_storev)(v, expect, dst, src, len, newv,
-							 cpu, RSEQ_OP_TAGS);
+	int ret;
 
+	if (len > CPU_OP_DATA_LEN_MAX)
+		return -EINVAL;
+	ret = RSEQ_OP_NAME(seq_cmpeqv_memcpy_storev)(v, expect, dst, src, len, newv, cpu,
+						     RSEQ_OP_TAGS);
 	if (__builtin_expect(ret < 0, 0))
 		return RSEQ_OP_NAME(slow_cmpeqv_memcpy_storev)(v, expect, dst, src, len,
 							       newv, cpu, ret);

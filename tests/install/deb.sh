@@ -20,6 +20,10 @@ for f in "$libdir"/{librseq_op.so.0,librseq_op.so,librseq_op.a,pkgconfig/rseq_op
 	/usr/bin/rseq-op /usr/share/man/man{1/rseq-op.1,2/cpu_opv.2,3/rseq_op.3}.gz; do
 	expect "${f##*/} is in one" yes "$([ -e "$dir/dest$f" ] && echo yes)"
 done
+expect_success "all that the build needs is named" dpkg-checkbuilddeps debian/control
+expect "probes" "aborted backend done" "$(readelf -n "$dir/dest$libdir/librseq_op.so.0" |
+	sed -n 's/^ *Name: //p' | sort -u | xargs)"
+expect "systemtap-sdt-dev is needed for them" 1 "$(grep -c '^ *systemtap-sdt-dev,' debian/control)"
 export PKG_CONFIG_PATH="$dir/dest$libdir/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$dir/dest"
 read -ra flags <<< "$(pkg-config --cflags --libs rseq_op)"
 expect_success "a program builds" cc -o "$dir/program" tests/install/consumer.c "${flags[@]}" &&

@@ -295,6 +295,8 @@ static int case_sizes(void)
 
 	CHECK(!site_a(0) && !site_b(0));
 	CHECK(rseq_op_sites(NULL, 0, sizeof(sites[0])) == 2);
+	CHECK(rseq_op_sites(NULL, 1, sizeof(sites[0])) == -EINVAL);
+	rseq_op_stats(NULL, sizeof(struct rseq_op_stats));
 	memset(longer, 0xff, sizeof(longer));
 	CHECK(rseq_op_sites(&longer[0].site, 1, sizeof(longer[0])) == 2);
 	CHECK(fallbacks(&longer[0].site.stats) == 1 && !longer[0].more && !~longer[1].more);

@@ -170,6 +170,9 @@ static void test_buffer(void **state)
 	}
 	assert_null(p);
 	assert_int_equal(rseq_op_buffer_push(b, 0, b, allowed_cpu(0)), 1);
+	assert_int_equal(rseq_op_buffer_push(b, -1, b, allowed_cpu(0)), 1);
+	assert_int_equal(rseq_op_buffer_push(b, INTPTR_MIN, b, allowed_cpu(0)), 1);
+	assert_int_equal(rseq_op_buffer_pop(b, &p, allowed_cpu(0)), 1);
 }
 
 static void check_records(struct rseq_op_records *b, int cpu)
@@ -208,6 +211,9 @@ static void test_records(void **state)
 				 -EINVAL);
 		assert_int_equal(rseq_op_records_pop(b, record, RECORD, nonsense[k]), -EINVAL);
 	}
+	assert_int_equal(rseq_op_records_push(b, -1, record, RECORD, allowed_cpu(0)), 1);
+	assert_int_equal(rseq_op_records_push(b, CAPACITY, record, 4097, allowed_cpu(0)), -EINVAL);
+	assert_int_equal(rseq_op_records_pop(b, record, RECORD, allowed_cpu(0)), 1);
 }
 
 int main(void)

@@ -161,6 +161,29 @@ static void test_bad_operands_efault(void **state)
 	unpin();
 }
 
+/* Of a copy that is too long, as much would be made as comes before a preemption. */
+static void test_long_copy_einval(void **state)
+{
+	static char from[2 * CPU_OP_DATA_LEN_MAX], to[2 * CPU_OP_DATA_LEN_MAX];
+	static const size_t lengths[] = { CPU_OP_DATA_LEN_MAX + 1, sizeof(from), SIZE_MAX };
+	intptr_t v = 5;
+	int i;
+
+	(void)state;
+	memset(from, 1, sizeof(from));
+	pin_to(allowed_cpu(0));
+	for (i = 0; i < 6; i++) {
+		int cpu = i % 2 ? allowed_cpu(nr_allowed_cpus() - 1) : allowed_cpu(0);
+
+		assert_int_equal(rseq_op_cmpeqv_memcpy_storev(&v, 5, to, from, lengths[i / 2], 6,
+							      cpu), -EINVAL);
+	}
+	assert_int_equal(v, 5);
+	for (i = 0; i < (int)sizeof(to); i++)
+		assert_int_equal(to[i], 0);
+	unpin();
+}
+
 static void test_fences(void **state)
 {
 	int i;
@@ -181,6 +204,7 @@ int main(void)
 		cmocka_unit_test(test_index_out_of_range_einval),
 		cmocka_unit_test(test_pointer_to_nowhere_efault),
 		cmocka_unit_test(test_bad_operands_efault),
+		cmocka_unit_test(test_long_copy_einval),
 		cmocka_unit_test(test_fences),
 	};
 

@@ -106,7 +106,11 @@ static void test_ops_pointer_efault(void **state)
 	(void)state;
 	if (forced && !strcmp(forced, "1"))
 		assert_int_equal(rseq_op((void *)8, 1, allowed_cpu(0), 0), -EFAULT);
+	if (forced && !strcmp(forced, "1"))
+		assert_int_equal(rseq_op((void *)8, 1, allowed_cpu(0), RSEQ_OP_TRY), -EFAULT);
 	assert_int_equal(rseq_op(NULL, 16, allowed_cpu(0), 0), -EFAULT);
+	assert_int_equal(rseq_op(NULL, 16, allowed_cpu(0), RSEQ_OP_TRY), -EFAULT);
+	assert_int_equal(rseq_op(NULL, 17, allowed_cpu(0), RSEQ_OP_TRY), -EINVAL);
 	assert_int_equal(rseq_op(NULL, 0, allowed_cpu(0), 0), 0);
 }
 

@@ -212,7 +212,7 @@ static void emit_environment(void)
 {
 	static const char *const names[] = {
 		"RSEQ_OP_BACKEND", "RSEQ_OP_FORCE_FALLBACK", "RSEQ_OP_MAX_ABORTS",
-		"RSEQ_OP_REPORT", "GLIBC_TUNABLES",
+		"RSEQ_OP_REPORT", "RSEQ_OP_SITES", "GLIBC_TUNABLES",
 	};
 	size_t i;
 

@@ -104,7 +104,7 @@ static inline int rseq_load_cbne_load_cbne_store__ptr(enum rseq_mo mo,
 			       cpu);
 }
 
-/* As the first; @len bytes are copied from @src to @dst before. */
+/* As the first; @len bytes, at most 4096, are copied from @src to @dst before. */
 static inline int rseq_load_cbne_memcpy_store__ptr(enum rseq_mo mo, enum rseq_percpu_mode mode,
 						   intptr_t *v, intptr_t expect, void *dst,
 						   void *src, size_t len, intptr_t newv, int cpu)
