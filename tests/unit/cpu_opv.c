@@ -6,6 +6,7 @@
 #include <linux/io_uring.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/rseq.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -406,6 +407,8 @@ static void test_stack_grows(void **state)
 	char line[256], *low = NULL;
 	unsigned long start, end;
 	FILE *maps = fopen("/proc/self/maps", "r");
+	struct cpu_op two[2];
+	struct rlimit limit;
 
 	(void)state;
 	need_kernel();
@@ -416,8 +419,22 @@ static void test_stack_grows(void **state)
 	}
 	fclose(maps);
 	assert_non_null(low);
-	assert_int_equal(run1(add(low - 32768, 3)), 0);
-	assert_int_equal(*(int64_t *)(void *)(low - 32768), 3);
+	assert_int_equal(run1(add(low - 8192, 3)), 0);
+	assert_int_equal(*(int64_t *)(void *)(low - 8192), 3);
+	/* The same where pages are pinned: the kernel must have no reason to complain. */
+	two[0] = add(low - 32768, 4);
+	two[1] = add(low - 32760, 5);
+	assert_int_equal(cpu_opv(two, 2, allowed_cpu(0), 0), 0);
+	assert_int_equal(*(int64_t *)(void *)(low - 32768), 4);
+	assert_int_equal(*(int64_t *)(void *)(low - 32760), 5);
+	/* Where it cannot grow it is an error, as for any access. */
+	assert_int_equal(getrlimit(RLIMIT_STACK, &limit), 0);
+	assert_int_equal(setrlimit(RLIMIT_STACK, &(struct rlimit){ 4096, limit.rlim_max }), 0);
+	two[0] = add(low - 49152, 6);
+	assert_int_equal(cpu_opv(two, 2, allowed_cpu(0), 0), -EFAULT);
+	assert_int_equal(run1(add(low - 49152, 6)), -EFAULT);
+	assert_int_equal(setrlimit(RLIMIT_STACK, &limit), 0);
+	assert_int_equal(*(int64_t *)(void *)(low - 32760), 5);
 }
 
 /*

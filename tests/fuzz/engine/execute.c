@@ -18,6 +18,7 @@ const char *const executor_names[NR_EXECUTORS] = {
 /* The end of a page with nothing behind it: who reads too much faults. */
 static uint8_t *own_end;
 static struct cpu_op own_copy[CALL_OPS];
+static uint8_t *own_at;
 static size_t own_size;
 
 void execute_init(void)
@@ -56,25 +57,27 @@ enum rules executor_rules(enum executor executor)
 	return rseq_op_backend(&why) == RSEQ_OP_BACKEND_KERNEL ? KERNEL_RULES : USER_RULES;
 }
 
-uint64_t execute_place(const struct call *call)
+uint64_t execute_place(const struct call *call, bool aligned)
 {
 	uint64_t size = (call->nr_ops < CALL_OPS ? call->nr_ops : CALL_OPS) * sizeof(*call->ops);
 
 	own_size = 0;
+	own_at = own_end;
 	if (call->placed) {
 		if (user_may(call->at, size, STORE_WORD))
 			layout_write(call->at, call->ops, size);
 		return call->at;
 	}
 	own_size = size;
+	own_at = own_end - size - !aligned;
 	memcpy(own_copy, call->ops, size);
-	memcpy(own_end - size, call->ops, size);
-	return (uintptr_t)(own_end - size);
+	memcpy(own_at, call->ops, size);
+	return (uintptr_t)own_at;
 }
 
 bool execute_vector_same(void)
 {
-	return !memcmp(own_end - own_size, own_copy, own_size);
+	return !memcmp(own_at, own_copy, own_size);
 }
 
 /*

@@ -165,8 +165,11 @@ enum lie { NO_LIE, LIE_RESULT, LIE_ERRNO, LIE_BYTE, LIE_NEIGHBOUR, LIE_NR };
 void execute_init(void);
 bool have_kernel(void);
 enum rules executor_rules(enum executor executor);
-/* Put the vector where it belongs; the place, and what a reader finds there. */
-uint64_t execute_place(const struct call *call);
+/*
+ * Put the vector where it belongs; the place, and what a reader finds there. The kernel
+ * copies one that is not aligned with a function that can be made to fail.
+ */
+uint64_t execute_place(const struct call *call, bool aligned);
 /* The result, or -errno. */
 int execute(enum executor executor, const struct call *call, uint64_t at, enum lie lie);
 /* Was the vector itself left alone? */
@@ -233,6 +236,7 @@ struct options {
 /* What the calls returned. */
 struct stats {
 	uint64_t vectors, ran, stopped, answered, einval, efault, eagain, other;
+	uint64_t refused;	/* that would have run, but for a failure injected */
 	/* In vectors that ran to their end: operations, and what operands lay in. */
 	uint64_t completed[NR_CPU_OPS], used[NR_KINDS];
 	bool different;

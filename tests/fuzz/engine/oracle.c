@@ -67,11 +67,8 @@ static int watch_operand(uint64_t addr, uint32_t len, enum access access)
 	return 0;
 }
 
-static int answer(const struct call *call, uint64_t at, enum executor executor)
+static int answer(const struct call *call, uint64_t at)
 {
-	/* As every vector takes the backend, none can be tried. */
-	if (executor != EXECUTOR_KERNEL)
-		return call->flags == RSEQ_OP_TRY && cpu_possible(call->cpu) ? -EAGAIN : -EINVAL;
 	if (at || call->nr_ops || call->cpu)
 		return -EINVAL;
 	switch (call->flags) {
@@ -100,15 +97,29 @@ static int fetch(struct cpu_op *ops, const struct call *call, uint64_t at)
 	return 0;
 }
 
-static int check(struct verdict *v, const struct call *call, uint64_t at)
+/* Before an operand is looked at. */
+static int check_vector(struct verdict *v, const struct call *call, uint64_t at)
 {
 	int ret;
 
 	if (call->nr_ops > CPU_OP_VEC_LEN_MAX || !cpu_possible(call->cpu))
 		return -EINVAL;
 	ret = fetch(v->ops, call, at);
-	if (!ret)
-		ret = interp_check(v->ops, call->nr_ops);
+	return ret ? ret : interp_check(v->ops, call->nr_ops);
+}
+
+/* As every vector takes the backend, none can be tried. */
+static int try(struct verdict *v, const struct call *call, uint64_t at)
+{
+	int ret = call->flags == RSEQ_OP_TRY ? check_vector(v, call, at) : -EINVAL;
+
+	return ret ? ret : -EAGAIN;
+}
+
+static int check(struct verdict *v, const struct call *call, uint64_t at)
+{
+	int ret = check_vector(v, call, at);
+
 	if (ret || !call->nr_ops)
 		return ret;
 	store_right = right_to_store(v->ops, call->nr_ops);
@@ -122,7 +133,7 @@ void judge(struct verdict *v, const struct call *call, uint64_t at, enum executo
 	rules = executor_rules(executor);
 	v->runs = false;
 	if (call->flags) {
-		v->result = answer(call, at, executor);
+		v->result = executor == EXECUTOR_KERNEL ? answer(call, at) : try(v, call, at);
 		return;
 	}
 	v->result = check(v, call, at);
@@ -220,15 +231,20 @@ static int run_on_shadow(const struct verdict *v, unsigned int nr_ops)
 	return interp_run(ops, nr_ops);
 }
 
-/* What a call may return for want of memory, or of luck. */
-static bool documented(int result)
+/*
+ * What a call may return for want of memory, or of luck: an invalid one only where its
+ * vector could not be copied.
+ */
+static bool may_fail(const struct verdict *v, int result)
 {
-	return result == -EFAULT || result == -EAGAIN || result == -ENOMEM || result == -EINTR;
+	if (!v->runs && v->result == -EINVAL)
+		return result == -EFAULT;
+	return result == -EFAULT || result == -EAGAIN || result == -ENOMEM;
 }
 
 bool result_right(struct verdict *v, const struct call *call, int result, bool injected)
 {
-	if (injected && documented(result)) {
+	if (injected && may_fail(v, result)) {
 		v->runs = false;
 		v->result = result;
 	}

@@ -152,13 +152,14 @@ static int run_call(const struct options *options, const struct call *call, bool
 	int result;
 
 	remember_memory(call);
-	at = execute_place(call);
+	at = execute_place(call, !options->inject || stats->vectors % 2);
 	judge(&verdict, call, at, options->executor);
 	if (options->inject)
 		inject_begin();
 	result = execute(options->executor, call, at, options->lie);
 	if (options->inject)
 		inject_end();
+	stats->refused += options->inject && verdict.runs && result == -EFAULT;
 	*right = result_right(&verdict, call, result, options->inject);
 	if (!execute_vector_same()) {
 		fprintf(stderr, "# the vector itself was changed\n");
