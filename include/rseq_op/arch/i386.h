@@ -195,10 +195,17 @@
 	"jmp	%l[aborted]\n\t"					\
 	".popsection\n\t"
 
+/* No operand in memory behind a register: beside a copy, there are none left for a second. */
+static inline ptrdiff_t rseq_op_loaded(ptrdiff_t value)
+{
+	__asm__ ("" : "+r" (value));
+	return value;
+}
+
 #define RSEQ_OP_IN_CPU(cpu, tags_)					\
 	[rseq] "rm" (rseq_op_offset), [index] "rmi" (cpu), [tags] "rmi" (tags_)
 #define RSEQ_OP_IN_CID(cid_, tags_)					\
-	RSEQ_OP_IN_CPU(cid_, tags_), [cid] "rm" (rseq_op_cid_offset)
+	RSEQ_OP_IN_CPU(cid_, tags_), [cid] "rm" (rseq_op_loaded(rseq_op_cid_offset))
 #define RSEQ_OP_IN_MEM(name, p)		[name] "rmi" (p)
 #define RSEQ_OP_IN_WORD(name, value)	[name] "rmi" (value)
 #define RSEQ_OP_IN_ANY(name, value)	[name] "rmi" (value)
