@@ -13,6 +13,6 @@ $(plugins): tests/plugin/plugin.c mk/plugin.mk $(B)/librseq_op.so
 		-L$(B) -lrseq_op -Wl,-rpath,'$$ORIGIN/../..'
 
 # Not in the other variants, which have no shared library.
-ifeq ($(B),build)
+ifneq ($(filter $(B),build build/i386),)
 $(B)/tests/unit/unload: | $(plugins)
 endif

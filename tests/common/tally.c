@@ -4,7 +4,6 @@
 #include "tally.h"
 #include "wide.h"
 
-#define CANARY		0x5a5a5a5a5a5a5a5aL
 #define SLOT_WORDS	16
 
 /* Words of a slot; all others hold the canary. */
@@ -114,12 +113,12 @@ int tally_differences(const struct tally *t)
 		struct done done = done_for(t, cpu);
 
 		for (i = 0; i < SLOT_WORDS; i++) {
-			uint64_t is = (uint64_t)t->slots[cpu][i], must_be = CANARY;
+			uintptr_t is = (uintptr_t)t->slots[cpu][i], must_be = CANARY;
 
 			if (i == LEFT || i == RIGHT)
-				must_be = done.vectors;
+				must_be = (uintptr_t)done.vectors;
 			else if (i == COUNT)
-				must_be = done.vectors + done.sequences;
+				must_be = (uintptr_t)(done.vectors + done.sequences);
 			if (is != must_be && bad++ < 8)
 				print_error("# CPU %d, word %d: %lu, expected %lu\n", cpu, i,
 					    (unsigned long)is, (unsigned long)must_be);

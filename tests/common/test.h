@@ -22,6 +22,9 @@
 
 #define NR_CPU_OPV	600
 
+/* What a word holds that nobody may touch. */
+#define CANARY		((intptr_t)INT64_C(0x5a5a5a5a5a5a5a5a))
+
 /* For a process that may hang, in seconds: as long as no busy machine needs. */
 #define LIMIT_S		300
 

@@ -3,7 +3,9 @@
 
 uint8_t vector_memory[VECTOR_MEMORY] __attribute__((aligned(4096)));
 
-#define AT(i)		((uintptr_t)vector_memory + (i))
+/* Stands for vector_memory, whose address is no constant of 64 bits everywhere. */
+#define MEMORY		UINT64_C(0x4d454d4f52590000)
+#define AT(i)		(MEMORY + (i))
 #define NOWHERE		((uintptr_t)8)		/* never mapped: vm.mmap_min_addr */
 #define KERNEL_SPACE	0xffff888000000000
 
@@ -250,6 +252,24 @@ static void expect(uint8_t *mem, const struct vector_case *c)
 		memcpy(mem + c->changes[i].at, &c->changes[i].value, c->changes[i].len);
 }
 
+static void place(__u64 *field)
+{
+	if (*field - MEMORY < VECTOR_MEMORY)
+		*field += (uintptr_t)vector_memory - MEMORY;
+}
+
+/* All addresses of operands are where those of a copy are. */
+static void place_operands(struct cpu_op *ops, const struct vector_case *c)
+{
+	unsigned int i;
+
+	memcpy(ops, c->ops, sizeof(c->ops));
+	for (i = 0; i < c->nr_ops; i++) {
+		place(&ops[i].u.memcpy_op.dst);
+		place(&ops[i].u.memcpy_op.src);
+	}
+}
+
 /* Report each byte that is not as it should be, at most four of them. */
 static bool same_memory(const uint8_t *expected, const char *name, int cpu)
 {
@@ -267,12 +287,14 @@ static bool same_memory(const uint8_t *expected, const char *name, int cpu)
 static bool check_vector(vector_fn run, const struct vector_case *c, int cpu)
 {
 	static uint8_t expected[VECTOR_MEMORY];
+	struct cpu_op ops[ARRAY_SIZE(c->ops)];
 	int result;
 
 	fill(vector_memory);
 	expect(expected, c);
+	place_operands(ops, c);
 	errno = 0;
-	result = run(c->ops, c->nr_ops, cpu, 0);
+	result = run(ops, c->nr_ops, cpu, 0);
 	if (result != c->result) {
 		print_error("# %s for CPU %d: result %d, expected %d\n", c->name, cpu, result,
 			    c->result);

@@ -9,8 +9,6 @@
  */
 #include "threads.h"
 
-#define CANARY	0x5a5a5a5a5a5a5a5aL
-
 static int nr_threads = 16;
 static long operations = 2000000;
 static unsigned int remote_every = 16;

@@ -11,13 +11,14 @@
 #include "threads.h"
 
 #define RUN_MS	5000
-#define CANARY	0x5a5a5a5a5a5a5a5aL
+
+#define CANARIES	(int)(4096 / sizeof(intptr_t) - 3)
 
 /* A page a CPU. */
 struct data {
 	intptr_t count;
 	intptr_t pair[2];	/* equal whenever nobody is changing them */
-	intptr_t canary[509];
+	intptr_t canary[CANARIES];
 };
 
 _Static_assert(sizeof(struct data) == 4096, "a page");
@@ -56,7 +57,7 @@ static void allocate(void)
 
 		assert_non_null(d);
 		memset(d, 0, sizeof(*d));
-		for (k = 0; k < 509; k++)
+		for (k = 0; k < CANARIES; k++)
 			d->canary[k] = CANARY;
 		data[cpu] = d;
 	}
@@ -79,11 +80,11 @@ static void release(void)
 static int add_pair(struct data *d, int cpu)
 {
 	const struct cpu_op ops[] = {
-		{ .op = CPU_COMPARE_EQ_OP, .len = 8, .u.compare_op = {
+		{ .op = CPU_COMPARE_EQ_OP, .len = sizeof(d->pair[0]), .u.compare_op = {
 			.a = (uintptr_t)&d->pair[0], .b = (uintptr_t)&d->pair[1] } },
-		{ .op = CPU_ADD_OP, .len = 8, .u.arithmetic_op = {
+		{ .op = CPU_ADD_OP, .len = sizeof(d->pair[0]), .u.arithmetic_op = {
 			.p = (uintptr_t)&d->pair[0], .count = 1 } },
-		{ .op = CPU_ADD_OP, .len = 8, .u.arithmetic_op = {
+		{ .op = CPU_ADD_OP, .len = sizeof(d->pair[0]), .u.arithmetic_op = {
 			.p = (uintptr_t)&d->pair[1], .count = 1 } },
 	};
 
@@ -149,7 +150,7 @@ static void check_data(void)
 		assert_int_equal(data[cpu]->count, add);
 		assert_int_equal(data[cpu]->pair[0], pair);
 		assert_int_equal(data[cpu]->pair[1], pair);
-		for (k = 0; k < 509; k++)
+		for (k = 0; k < CANARIES; k++)
 			assert_int_equal(data[cpu]->canary[k], CANARY);
 	}
 }

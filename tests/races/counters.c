@@ -44,7 +44,7 @@ static void add_by_sequence(struct worker *w, bool other)
 {
 	struct race *x = w->arg;
 	int page = pick_page(w), cpu = other ? x->region.other : x->region.busy;
-	int ret = rseq_op_addv(counter(x, page, other, COMMON), 1, cpu);
+	int ret = rseq_op_addv((intptr_t *)counter(x, page, other, COMMON), 1, cpu);
 
 	if (!ret) {
 		added[w->index][page][other][0]++;

@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <rseq_op/pool.h>
-
+/* First: it says how objects of the library keep their arrays. */
 #include "../../lib/internal.h"
+#include <rseq_op/pool.h>
 #include "cpus.h"
 
 #define POSSIBLE	"/sys/devices/system/cpu/possible"

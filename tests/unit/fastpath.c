@@ -75,9 +75,10 @@ int posix_memalign(void **p, size_t alignment, size_t size)
 # define COUNTS_ALLOCATIONS 0
 #endif
 
-static void on_call(int sig)
+/* With SA_SIGINFO, without which i386 returns by another call. */
+static void on_call(int sig, siginfo_t *info, void *context)
 {
-	(void)sig;
+	(void)sig, (void)info, (void)context;
 	calls++;
 }
 
@@ -92,7 +93,7 @@ static bool trap_calls(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { ARRAY_SIZE(filter), filter };
-	struct sigaction action = { .sa_handler = on_call };
+	struct sigaction action = { .sa_sigaction = on_call, .sa_flags = SA_SIGINFO };
 
 	return !sigaction(SIGSYS, &action, NULL) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
 	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);

@@ -8,7 +8,8 @@
 
 #include "test.h"
 
-#define CANARY	INT64_C(0x5a5a5a5a5a5a5a5a)
+/* More than 32 bits, where a word has more. */
+#define LARGE	((intptr_t)INT64_C(0x123456789))
 
 /* Two words among others that nobody may touch. */
 static struct {
@@ -47,7 +48,7 @@ static void check_addv(int cpu)
 	static const struct { intptr_t v, count, sum; } cases[] = {
 		{ 5, 1, 6 }, { 5, -6, -1 }, { 5, 0, 5 },
 		{ INTPTR_MAX, 1, INTPTR_MIN }, { 0, INTPTR_MIN, INTPTR_MIN },
-		{ 1, INT64_C(0x123456789), INT64_C(0x12345678a) },
+		{ 1, LARGE, LARGE + 1 },
 	};
 	size_t i;
 
@@ -60,16 +61,18 @@ static void check_addv(int cpu)
 
 static void check_cmpeqv_storev(int cpu)
 {
+	uintptr_t bit;
+
 	set(5, 7);
-	assert_int_equal(rseq_op_cmpeqv_storev(&mem.v, 5, INT64_C(0x123456789), cpu), 0);
-	check(INT64_C(0x123456789), 7);
+	assert_int_equal(rseq_op_cmpeqv_storev(&mem.v, 5, LARGE, cpu), 0);
+	check(LARGE, 7);
 	set(5, 7);
 	assert_int_equal(rseq_op_cmpeqv_storev(&mem.v, 6, 9, cpu), 1);
 	check(5, 7);
 	/* Every bit counts. */
 	set(5, 7);
-	assert_int_equal(rseq_op_cmpeqv_storev(&mem.v, 5 + (INT64_C(1) << 32), 9, cpu), 1);
-	assert_int_equal(rseq_op_cmpeqv_storev(&mem.v, 5 + INTPTR_MIN, 9, cpu), 1);
+	for (bit = 1; bit; bit <<= 1)
+		assert_int_equal(rseq_op_cmpeqv_storev(&mem.v, (intptr_t)(5 ^ bit), 9, cpu), 1);
 	check(5, 7);
 }
 

@@ -67,7 +67,7 @@ static void test_other_cpu_counts_remote(void **state)
 
 static void test_vector_counts_vector(void **state)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
+	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
 		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } }, adds[] = { add, add };
 	struct rseq_op_stats before = stats_now(), after;
 
@@ -83,8 +83,8 @@ static void test_vector_counts_vector(void **state)
 static void test_unaligned_vector_counts_vector(void **state)
 {
 	static _Alignas(64) char lines[128];
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)&lines[60], .count = 1 } };
+	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
+		.u.arithmetic_op = { .p = (uintptr_t)&lines[62], .count = 1 } };
 	struct rseq_op_stats before = stats_now(), after;
 
 	(void)state;
@@ -169,7 +169,7 @@ static bool forbid(unsigned int nr)
 /* A fence that is refused, by a filter installed late, is an error, and no race. */
 static int child_fence_refused(void)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
+	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
 		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } }, adds[] = { add, add };
 	int cpu = allowed_cpu(0);
 

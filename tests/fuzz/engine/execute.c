@@ -37,7 +37,7 @@ void execute_init(void)
 
 static long raw_call(uint64_t at, uint64_t nr_ops, uint64_t cpu, uint64_t flags)
 {
-	long ret = syscall(NR_CPU_OPV, at, nr_ops, cpu, flags);
+	long ret = syscall(NR_CPU_OPV, (long)at, (long)nr_ops, (long)cpu, (long)flags);
 
 	return ret < 0 ? -errno : ret;
 }
@@ -107,9 +107,9 @@ static int told(int result, const struct call *call, enum lie lie)
 	if (lie == LIE_ERRNO && result == -EAGAIN)
 		return -EFAULT;
 	if (lie == LIE_BYTE && !result && addr && user_may(addr, 1, STORE_ANY))
-		*(uint8_t *)addr ^= 0x10;
+		*(uint8_t *)(uintptr_t)addr ^= 0x10;
 	if (lie == LIE_NEIGHBOUR && !result && addr && user_may(addr - 1, 1, STORE_ANY))
-		((uint8_t *)addr)[-1] ^= 1;
+		((uint8_t *)(uintptr_t)addr)[-1] ^= 1;
 	return result;
 }
 

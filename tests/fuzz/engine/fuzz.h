@@ -86,8 +86,12 @@ struct call {
  * in every process. All of it outside an arena is a hole. The shadow holds what the
  * territory must hold, byte for byte at the same distance.
  */
-#define PAGE		4096UL
-#define TERRITORY	0x100000000000UL
+#define PAGE		UINT64_C(4096)
+#ifdef __LP64__
+# define TERRITORY	UINT64_C(0x100000000000)
+#else
+# define TERRITORY	UINT64_C(0x20000000)
+#endif
 #define TERRITORY_PAGES	1536U
 #define TERRITORY_SIZE	(TERRITORY_PAGES * PAGE)
 #define MAX_ARENAS	16

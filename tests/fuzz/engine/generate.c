@@ -10,10 +10,12 @@
 #include "fuzz.h"
 
 /* The end of user addresses, or of those that mmap() takes without being asked to. */
-#ifdef __x86_64__
-# define USER_END	0x7ffffffff000UL
+#if defined(__x86_64__)
+# define USER_END	UINT64_C(0x7ffffffff000)
+#elif defined(__LP64__)
+# define USER_END	(UINT64_C(1) << 48)
 #else
-# define USER_END	(1UL << 48)
+# define USER_END	UINT64_C(0xffffe000)
 #endif
 #define LOWEST_MAPPED	4096U
 /* Around the territory nothing is mapped, so these addresses need no folding. */
@@ -66,7 +68,7 @@ void fold_addresses(struct call *call)
 		}
 	}
 	if (call->placed)
-		call->at = folded(call->at, sizeof(call->ops));
+		call->at = folded((uintptr_t)call->at, sizeof(call->ops));
 }
 
 /*

@@ -55,7 +55,7 @@ static uint64_t address(unsigned int page)
 
 static void *memory(unsigned int page)
 {
-	return (void *)address(page);
+	return (void *)(uintptr_t)address(page);
 }
 
 static uint8_t *shadow(unsigned int page)
@@ -364,7 +364,7 @@ void layout_watch(uint64_t addr, uint64_t len)
 
 void layout_write(uint64_t addr, const void *buf, size_t len)
 {
-	memcpy((void *)addr, buf, len);
+	memcpy((void *)(uintptr_t)addr, buf, len);
 	memcpy(shadow_at(addr), buf, len);
 	layout_watch(addr, len);
 }
@@ -433,8 +433,9 @@ static int print_difference(unsigned int page, int shown)
 	for (i = 0; i < PAGE && shown < 4; i++) {
 		if (is[i] == expected[i])
 			continue;
-		fprintf(stderr, "# T+%#lx (%s): %#x, expected %#x\n", page * PAGE + i,
-			kind_name(address(page)), is[i], expected[i]);
+		fprintf(stderr, "# T+%#llx (%s): %#x, expected %#x\n",
+			(unsigned long long)(page * PAGE + i), kind_name(address(page)), is[i],
+			expected[i]);
 		shown++;
 	}
 	return shown;
@@ -453,8 +454,8 @@ static bool same_file(const struct arena *a)
 	for (i = 0; i < a->nr; i++) {
 		if (pread(a->fd, buf, PAGE, (off_t)(i * PAGE)) != (ssize_t)PAGE ||
 		    memcmp(buf, a->file + i * PAGE, PAGE)) {
-			fprintf(stderr, "# the file of T+%#lx was written, page %u\n",
-				a->first * PAGE, i);
+			fprintf(stderr, "# the file of T+%#llx was written, page %u\n",
+				(unsigned long long)(a->first * PAGE), i);
 			return false;
 		}
 	}

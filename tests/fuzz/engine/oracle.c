@@ -210,7 +210,7 @@ static void accept_stores(const struct cpu_op *ops, unsigned int nr_ops)
 		uint64_t addr = const_args_of(&ops[i])->arg[0];
 
 		if (forms[ops[i].op].stores)
-			memcpy(shadow_at(addr), (void *)addr, ops[i].len);
+			memcpy(shadow_at(addr), (void *)(uintptr_t)addr, ops[i].len);
 	}
 }
 
