@@ -34,11 +34,11 @@ static const struct cpu_op two_words[2] = {
 /* Try: a sequence here, or nothing at all. */
 static void test_try_eagain_instead_of_backend(void **state)
 {
-	int64_t word = 5;
+	intptr_t word = 5;
 	struct cpu_op ops[] = {
-		{ .op = CPU_COMPARE_EQ_IMM_OP, .len = 8,
+		{ .op = CPU_COMPARE_EQ_IMM_OP, .len = sizeof(word),
 		  .u.immediate_op = { .p = (uintptr_t)&word, .value = 5 } },
-		{ .op = CPU_ADD_OP, .len = 8,
+		{ .op = CPU_ADD_OP, .len = sizeof(word),
 		  .u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } },
 	};
 	struct rseq_op_stats before, after;
