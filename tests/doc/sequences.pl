@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # sequences.pl FILE: check the descriptors of restartable sequences in a program or library
-# for x86-64 or aarch64 against what objdump and readelf say of it. Print a line for each
+# for x86-64, i386 or aarch64 against what objdump and readelf say of it. Print a line for each
 # fault, and "checked N" at the end. A sequence
 #
 #	is described by version 0 and flags 0, in memory aligned to 32 bytes
@@ -14,20 +14,22 @@
 use strict;
 use warnings;
 
-# What the two machines call things. A store on x86-64 has its last operand in memory; what
-# only looks at it has that, too.
-my %machines = (
-	"Advanced Micro Devices X86-64" => {
-		objdump => 'objdump',
-		signature => 0x53053053,
-		is_store => sub {
-			return 1 if /^(rep )?(movs|stos)[bwlq]\b/;
-			return 0 if /^(cmp|test|lea|nop|j)/;
-			return /(\)|%fs:[^,()]+)$/ && /,|^(inc|dec|not|neg)/;
-		},
-		leaves => qr/^(call|ret|syscall|int|sysenter|iret)|^j\w+ +\*/,
-		jump => qr/^j\w+ +([0-9a-f]+)/,
+# What the machines call things. A store on x86 has its last operand in memory; what only
+# looks at it has that, too.
+my $x86 = {
+	objdump => 'objdump',
+	signature => 0x53053053,
+	is_store => sub {
+		return 1 if /^(rep )?(movs|stos)[bwlq]\b/;
+		return 0 if /^(cmp|test|lea|nop|j)/;
+		return /(\)|%[fg]s:[^,()]+|,0x[0-9a-f]+)$/ && /,|^(inc|dec|not|neg)/;
 	},
+	leaves => qr/^(call|ret|syscall|int|sysenter|iret)|^j\w+ +\*/,
+	jump => qr/^j\w+ +([0-9a-f]+)/,
+};
+my %machines = (
+	"Advanced Micro Devices X86-64" => $x86,
+	"Intel 80386" => $x86,
 	"AArch64" => {
 		objdump => 'aarch64-linux-gnu-objdump',
 		signature => 0xd428bc00,

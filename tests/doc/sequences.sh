@@ -1,15 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# sequences.sh [aarch64]: what the sequences look like in the end: their descriptors against
-# the disassembly, of the library and of a program, built by gcc and by clang; or of those
-# that "tools/aarch64 build" made, and clang. Prints TAP.
+# sequences.sh [i386 | aarch64]: what the sequences look like in the end: their descriptors
+# against the disassembly, of the library and of a program, built by gcc and by clang; or of
+# those that "make i386" made, and both; or "tools/aarch64 build", and clang. Prints TAP.
 . "$(dirname "$0")/../common/tap.bash"
 
 build=build
 compilers=(gcc clang)
 case ${1-$(uname -m)}-$(uname -m) in
-x86_64-x86_64 | aarch64-aarch64)
+x86_64-x86_64 | i?86-i?86 | aarch64-aarch64)
+	;;
+i386-*)
+	build=build/i386
+	libs=$(tools/sysroot i386)/usr/lib/i386-linux-gnu
+	compilers=("gcc -m32 -L$libs -Wl,-rpath-link,$libs" "clang -m32 -L$libs")
 	;;
 aarch64-*)
 	build=build/aarch64
