@@ -375,25 +375,33 @@ static bool file_has(struct rseq_op_pool *pool, size_t index)
 	       (!file_ranges(pool->fd, &pool->nr_ranges) && index < pool->nr_ranges);
 }
 
-/* A range that another process has made; it has no items to give. */
+/*
+ * Map a range that another process has made; it has no items to give. Without the lock, so
+ * another thread may have done it meanwhile.
+ */
 static struct range *range_map(struct rseq_op_pool *pool, size_t index)
 {
-	struct range *r;
+	struct range *r = calloc(1, sizeof(*r)), *other;
 
-	if (!file_has(pool, index))
-		return NULL;
-	r = calloc(1, sizeof(*r));
 	if (!r)
 		return NULL;
 	r->index = index;
 	r->base = map(pool, index);
 	if (!r->base) {
-		free(r);
+		range_delete(r);
 		return NULL;
 	}
-	r->next = pool->ranges;
-	pool->ranges = r;
-	return r;
+	take_lock();
+	other = range_at(pool, index);
+	if (!other) {
+		r->next = pool->ranges;
+		pool->ranges = r;
+	}
+	release_lock();
+	if (!other)
+		return r;
+	range_delete(r);
+	return other;
 }
 
 /*
@@ -497,15 +505,17 @@ void *rseq_op_pool_item(struct rseq_op_pool *pool, int64_t offset)
 {
 	size_t in_range = (size_t)((uint64_t)offset % range_length()), index;
 	struct range *r;
+	bool missing;
 
 	if (!pool || pool->fd < 0 || offset < 0 || in_range >= RSEQ_OP_STRIDE)
 		return NULL;
 	index = (size_t)((uint64_t)offset / range_length());
 	take_lock();
 	r = range_at(pool, index);
-	if (!r && pool->maker != getpid())
-		r = range_map(pool, index);
+	missing = !r && pool->maker != getpid() && file_has(pool, index);
 	release_lock();
+	if (missing)
+		r = range_map(pool, index);
 	return r ? r->base + in_range : NULL;
 }
 
