@@ -12,14 +12,10 @@
  * interrupted, it is the median of single calls, what that CPU executes included.
  */
 #include <getopt.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 
 #define PROGRAM "calls"
 #include "bench.h"
+#include "busy.h"
 
 #define BATCHES		40
 #define BATCH		32	/* calls in a batch */
@@ -117,74 +113,6 @@ static bool counts_instructions(void)
 	__asm__ volatile ("1: decq %0; jnz 1b" : "+r" (n) : : "cc");
 	t = now_ns() - start;
 	return t > 190000 && t < 220000;
-}
-
-/*
- * A thread of ours that keeps the other CPU busy. A VM that executes its CPUs in turn
- * goes on to the next one at each pause: without it, the other CPU would spin to the
- * end of its turn while the one that we measure has long had its answer.
- */
-
-static atomic_ulong spinner_turns;
-static atomic_bool spinner_end;
-static pthread_t spinner;
-
-static void *spin(void *arg)
-{
-	(void)arg;
-	pin(other_cpu);
-	while (!atomic_load_explicit(&spinner_end, memory_order_relaxed)) {
-		atomic_fetch_add_explicit(&spinner_turns, 1, memory_order_relaxed);
-		__builtin_ia32_pause();
-	}
-	return NULL;
-}
-
-/* Wait until the thread runs, which the call before may have interrupted. */
-static void spinner_wait(void)
-{
-	unsigned long turns = atomic_load(&spinner_turns);
-
-	while (atomic_load(&spinner_turns) == turns)
-		__builtin_ia32_pause();
-}
-
-static void spinner_start(void)
-{
-	atomic_store(&spinner_end, false);
-	errno = pthread_create(&spinner, NULL, spin, NULL);
-	if (errno)
-		fail("pthread_create");
-}
-
-static void spinner_stop(void)
-{
-	atomic_store(&spinner_end, true);
-	pthread_join(spinner, NULL);
-}
-
-/* Another process that keeps it busy, on memory of its own. */
-
-static pid_t foreign;
-
-static void foreign_start(void)
-{
-	foreign = fork();
-	if (foreign < 0)
-		fail("fork");
-	if (!foreign) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		pin(other_cpu);
-		for (;;)
-			__builtin_ia32_pause();
-	}
-	usleep(100000);
-}
-
-static void foreign_stop(void)
-{
-	kill(foreign, SIGKILL);
-	waitpid(foreign, NULL, 0);
 }
 
 /* Returns false where this CPU cannot be switched off and on. */
@@ -353,10 +281,10 @@ static void measure(void)
 		return;
 	rows[THERE_AND_BACK].cost[THIS] = (least_batch(&rows[THERE_AND_BACK]) - loop_cost) / BATCH;
 	measure_state(IDLE, EMPTY);
-	foreign_start();
+	foreign_start(other_cpu);
 	measure_state(FOREIGN, EMPTY);
 	foreign_stop();
-	spinner_start();
+	spinner_start(other_cpu);
 	measure_state(OURS, EMPTY);
 	spinner_stop();
 	if (set_online(false)) {
@@ -399,10 +327,23 @@ static void print_table(const char *unit)
 	       "ours: a thread of this process runs there and is interrupted\n");
 }
 
+/* What a vector costs for a CPU that does not run us. */
+static void print_elsewhere(const char *name, const double *cost)
+{
+	int k;
+
+	for (k = IDLE; k <= OFFLINE; k++) {
+		char what[64];
+
+		snprintf(what, sizeof(what), "%s, %s CPU: times this CPU", name, state_names[k]);
+		if (cost[k])
+			print_target(what, cost[k] / cost[THIS], 3, AT_MOST, TARGET_OTHER);
+	}
+}
+
 static void print_targets(bool instructions)
 {
 	const double *add = rows[ADD].cost;
-	int k;
 
 	printf("\n");
 	if (instructions) {
@@ -412,13 +353,8 @@ static void print_targets(bool instructions)
 	print_target("compare and store, immediate: times one add",
 		     rows[COMPARE_STORE].cost[THIS] / add[THIS], 3, AT_MOST,
 		     TARGET_STORE);
-	for (k = IDLE; k <= OFFLINE; k++) {
-		char what[64];
-
-		snprintf(what, sizeof(what), "add, %s CPU: times this CPU", state_names[k]);
-		if (add[k])
-			print_target(what, add[k] / add[THIS], 3, AT_MOST, TARGET_OTHER);
-	}
+	print_elsewhere("add", add);
+	print_elsewhere("compare and store", rows[COMPARE_STORE].cost);
 	if (!add[OURS])
 		return;
 	if (instructions)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * How long interrupts are off in cpu_opv(2), for the vectors that keep them off
- * longest: from the tracepoints preemptirq:irq_disable and irq_enable.
+ * longest: from the tracepoints preemptirq:irq_disable and irq_enable. On this CPU, for
+ * itself and for one that runs another process, where all operands are looked up; and
+ * on a CPU that is interrupted because it runs a thread of ours.
  *
  * Meant for a kernel with CONFIG_PREEMPTIRQ_TRACEPOINTS in a VM that counts each
  * instruction as a nanosecond (tools/vm --kernel trace --icount): its time-stamp counter
@@ -9,9 +11,11 @@
  */
 #include <fcntl.h>
 #include <getopt.h>
+#include <sys/mman.h>
 
 #define PROGRAM "irqsoff"
 #include "bench.h"
+#include "busy.h"
 
 #define TRACING		"/sys/kernel/tracing/"
 #define PAGE		4096
@@ -21,6 +25,15 @@
 static _Alignas(PAGE) char dst[2 * PAGE], src[2 * PAGE];
 static _Alignas(PAGE) char pages[2 * CPU_OP_VEC_LEN_MAX][PAGE];
 static int64_t word;
+
+static int self_cpu, other_cpu = -1;
+
+/* What the CPU is doing that a vector is for. */
+enum state { THIS, FOREIGN, OURS, NR_STATES };
+
+static const char *const state_names[NR_STATES] = {
+	[THIS] = "this", [FOREIGN] = "foreign", [OURS] = "ours",
+};
 
 static bool put(const char *file, const char *text)
 {
@@ -37,55 +50,85 @@ static bool put(const char *file, const char *text)
 	return n == (ssize_t)strlen(text);
 }
 
-/* The longest section that the call itself began, in the trace of one call. */
-static long longest_section(void)
+/*
+ * What has been traced since the last time. Reading the file "trace", or emptying it, would
+ * wait for all CPUs to pass through the scheduler.
+ */
+static char *take_trace(void)
 {
-	FILE *f = fopen(TRACING "trace", "r");
+	static char text[1 << 20];
+	static int fd = -1;
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		fd = open(TRACING "trace_pipe", O_RDONLY | O_NONBLOCK);
+	if (fd < 0)
+		fail(TRACING "trace_pipe");
+	while (len < sizeof(text) - 1 && (n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	return text;
+}
+
+/* The longest section of a CPU that a function of that name began. */
+static long longest_section(char *trace, int cpu, const char *function)
+{
 	unsigned long long began = 0;
 	long longest = 0;
-	char line[512];
+	char *line;
 
-	if (!f)
-		fail(TRACING "trace");
-	while (fgets(line, sizeof(line), f)) {
-		char *event = strstr(line, ": irq_");
+	while ((line = strsep(&trace, "\n"))) {
+		char *on = strchr(line, '['), *event = strstr(line, ": irq_");
 		unsigned long long at;
 
-		if (!event)
+		if (!on || !event || atoi(on + 1) != cpu)
 			continue;
 		*event = '\0';
 		at = strtoull(strrchr(line, ' '), NULL, 10);
 		event += 2;
-		if (!strncmp(event, "irq_disable:", 12) && strstr(event, "opv_"))
+		if (!strncmp(event, "irq_disable:", 12) && strstr(event, function))
 			began = at;
 		else if (!strncmp(event, "irq_enable:", 11) && began) {
 			longest = (long)(at - began) > longest ? (long)(at - began) : longest;
 			began = 0;
 		}
 	}
-	fclose(f);
 	return longest;
 }
 
-static long measure(const struct cpu_op *ops, unsigned int nr_ops)
+static long trace_call(const struct cpu_op *ops, unsigned int nr_ops, enum state state)
 {
-	long longest = 0;
+	take_trace();
+	if (state == OURS)
+		spinner_wait();
+	if (!put("tracing_on", "1"))
+		fail("tracing_on");
+	if (syscall(NR_CPU_OPV, ops, nr_ops, state == THIS ? self_cpu : other_cpu, 0))
+		fail("cpu_opv");
+	put("tracing_on", "0");
+	return state == OURS ? longest_section(take_trace(), other_cpu, "irqentry_enter") :
+			       longest_section(take_trace(), self_cpu, "opv_");
+}
+
+static int compare(const void *a, const void *b)
+{
+	long x = *(const long *)a, y = *(const long *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The longest of all runs; of those with an interrupt the median, as a tick is one, too. */
+static long measure(const struct cpu_op *ops, unsigned int nr_ops, enum state state)
+{
+	long section[RUNS];
 	int i;
 
-	for (i = 0; i < RUNS; i++) {
-		long section;
-
-		if (!put("trace", "\n") || !put("tracing_on", "1"))
-			fail("tracing_on");
-		if (syscall(NR_CPU_OPV, ops, nr_ops, sched_getcpu(), 0))
-			fail("cpu_opv");
-		put("tracing_on", "0");
-		section = longest_section();
-		/* The first run may fault pages in, and try again. */
-		if (i && section > longest)
-			longest = section;
-	}
-	return longest;
+	trace_call(ops, nr_ops, state);	/* may fault pages in, and try again */
+	for (i = 0; i < RUNS; i++)
+		section[i] = trace_call(ops, nr_ops, state);
+	qsort(section, RUNS, sizeof(*section), compare);
+	return section[state == OURS ? RUNS / 2 : RUNS - 1];
 }
 
 static struct cpu_op copy(void *to, const void *from, uint32_t len)
@@ -106,6 +149,74 @@ static char *across(unsigned int i)
 	return pages[2 * i] + PAGE - 128;
 }
 
+struct row {
+	const char *name;
+	const struct cpu_op *ops;
+	unsigned int nr_ops;
+	long ticks[NR_STATES];		/* 0: not measured */
+};
+
+static void measure_state(struct row *rows, int nr, enum state state)
+{
+	int i;
+
+	for (i = 0; i < nr; i++)
+		rows[i].ticks[state] = measure(rows[i].ops, rows[i].nr_ops, state);
+}
+
+/* With memory that others could map, so that operands are looked up beside them. */
+static void measure_states(struct row *rows, int nr)
+{
+	measure_state(rows, nr, THIS);
+	if (other_cpu < 0)
+		return;
+	if (mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) ==
+	    MAP_FAILED)
+		fail("mmap");
+	foreign_start(other_cpu);
+	measure_state(rows, nr, FOREIGN);
+	foreign_stop();
+	spinner_start(other_cpu);
+	measure_state(rows, nr, OURS);
+	spinner_stop();
+}
+
+static void print_row(FILE *csv, const struct row *row)
+{
+	int k;
+
+	printf("%-26s", row->name);
+	if (csv)
+		fprintf(csv, "\"%s\"", row->name);
+	for (k = 0; k < NR_STATES; k++) {
+		double ticks = row->ticks[k] ? (double)row->ticks[k] : (double)NAN;
+
+		print_field(9, 0, ticks);
+		if (csv)
+			print_csv(csv, ticks);
+	}
+	printf("\n");
+	if (csv)
+		fprintf(csv, "\n");
+}
+
+static void print_heads(FILE *csv)
+{
+	int k;
+
+	printf("Longest time with interrupts off, in ticks of the TSC, for a CPU that is\n%-26s", "");
+	if (csv)
+		fprintf(csv, "vector");
+	for (k = 0; k < NR_STATES; k++) {
+		printf(" %9s", state_names[k]);
+		if (csv)
+			fprintf(csv, ",%s", state_names[k]);
+	}
+	printf("\n");
+	if (csv)
+		fprintf(csv, "\n");
+}
+
 static void measure_all(FILE *csv)
 {
 	struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
@@ -113,30 +224,37 @@ static void measure_all(FILE *csv)
 	struct cpu_op longest[] = { copy(dst, src, PAGE),
 		copy(dst + PAGE, src + PAGE, CPU_OP_VEC_DATA_LEN_MAX - PAGE) };
 	struct cpu_op most[CPU_OP_VEC_LEN_MAX], again[CPU_OP_VEC_LEN_MAX];
-	const struct { const char *name; const struct cpu_op *ops; unsigned int nr; } rows[] = {
-		{ "empty vector", NULL, 0 },
-		{ "add", &add, 1 },
-		{ "copy 4216 bytes", longest, 2 },
-		{ "16 copies among 32 pages", most, CPU_OP_VEC_LEN_MAX },
-		{ "8 copies, read 8 times", again, CPU_OP_VEC_LEN_MAX },
+	struct row rows[] = {
+		{ "empty vector", NULL, 0, { 0 } },
+		{ "add", &add, 1, { 0 } },
+		{ "copy 4216 bytes", longest, 2, { 0 } },
+		{ "16 copies among 32 pages", most, CPU_OP_VEC_LEN_MAX, { 0 } },
+		{ "8 copies, read 8 times", again, CPU_OP_VEC_LEN_MAX, { 0 } },
 	};
-	unsigned int i;
+	const int nr = sizeof(rows) / sizeof(rows[0]);
+	int i;
 
 	for (i = 0; i < CPU_OP_VEC_LEN_MAX; i++) {
 		most[i] = copy(across(i), across((i + 1) % CPU_OP_VEC_LEN_MAX), 256);
 		again[i] = i < CPU_OP_VEC_LEN_MAX / 2 ? copy(dst + PAGE - 128, src, SHARE) :
 			equal(dst + PAGE - 128, dst + PAGE - 128, SHARE);
 	}
-	printf("Longest time with interrupts off, in ticks of the TSC\n");
-	if (csv)
-		fprintf(csv, "vector,ticks\n");
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		long ticks = measure(rows[i].ops, rows[i].nr);
+	measure_states(rows, nr);
+	print_heads(csv);
+	for (i = 0; i < nr; i++)
+		print_row(csv, &rows[i]);
+	printf("\nforeign: another process, this one having had shared memory; run from this CPU\n"
+	       "ours: a thread of this process, on whose CPU interrupts are off\n");
+}
 
-		printf("%-26s %8ld\n", rows[i].name, ticks);
-		if (csv)
-			fprintf(csv, "\"%s\",%ld\n", rows[i].name, ticks);
-	}
+static void find_cpus(void)
+{
+	int cpus[2], nr = allowed_cpus(cpus, 2);
+
+	self_cpu = cpus[0];
+	pin(self_cpu);
+	if (nr > 1)
+		other_cpu = cpus[1];
 }
 
 static void usage(FILE *f)
@@ -157,7 +275,6 @@ int main(int argc, char **argv)
 		{ 0 }
 	};
 	FILE *csv = NULL;
-	char pid[16];
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -171,13 +288,13 @@ int main(int argc, char **argv)
 		fprintf(stderr, "irqsoff: this kernel does not have cpu_opv(2)\n");
 		return EXIT_ABSENT;
 	}
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	if (!put("tracing_on", "0") || !put("trace_clock", "x86-tsc") || !put("set_event_pid", pid) ||
+	if (!put("tracing_on", "0") || !put("trace_clock", "x86-tsc") ||
 	    !put("events/preemptirq/enable", "1")) {
 		fprintf(stderr, "irqsoff: no tracepoints preemptirq in " TRACING ": %s\n",
 			strerror(errno));
 		return EXIT_ABSENT;
 	}
+	find_cpus();
 	measure_all(csv);
 	put("events/preemptirq/enable", "0");
 	close_csv(csv);
