@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * An add by 1, 2, 4 ... threads at once, up to one on each CPU: how much each form costs
- * and how many all of them do together.
+ * Each operation by 1, 2, 4 ... threads at once, up to one on each CPU: how much each form
+ * costs and how many all of them do together.
  */
 
 #define PROGRAM "threads"
@@ -11,8 +11,9 @@
 
 #define THREADS_MAX	1024
 #define COUNTS_MAX	16
-#define ROUNDS_MAX	(SAMPLES_MAX / NR_SHIFTS)
-#define SAMPLE_NS	2000000	/* of one loop in one round, alone */
+#define OPERATIONS_MAX	32
+#define ROUNDS_MAX	1000
+#define SAMPLE_NS	1000000	/* of one loop in one round, alone */
 
 static intptr_t common;
 
@@ -30,20 +31,18 @@ static int cpus[THREADS_MAX], nr_cpus;
 static int counts[COUNTS_MAX], nr_counts;	/* of threads */
 
 /* Operations of all threads in a ns. */
-static double samples[COUNTS_MAX][NR_CONTENDERS][SAMPLES_MAX];
-static long length[NR_CONTENDERS];
+static double samples[OPERATIONS_MAX][COUNTS_MAX][NR_CONTENDERS][ROUNDS_MAX];
+static long length[OPERATIONS_MAX][NR_CONTENDERS];
 static int nr_samples;
 
-static const loop_fn *loops_of(int contender)
+static const loop_fn *loops_of(int op, int contender)
 {
-	int op;
+	const char *name = operations[op].name;
 
 	if (contender == COMMON)
-		return common_loops;
+		return strcmp(name, "addv") ? NULL : common_loops;
 	if (contender == LIBRSEQ)
-		return librseq_loops ? librseq_loops("addv") : NULL;
-	for (op = 0; strcmp(operations[op].name, "addv"); op++)
-		;
+		return librseq_loops ? librseq_loops(name) : NULL;
 	return operations[op].loops[contender];
 }
 
@@ -131,55 +130,87 @@ static long calibrate(loop_fn fn)
 	return n;
 }
 
-static void sample_all(int shift)
+static void sample(int op, int contender, int shift)
 {
-	int c, i;
+	const loop_fn *loops = loops_of(op, contender);
+	long *n = &length[op][contender];
+	int i;
 
-	for (c = 0; c < NR_CONTENDERS; c++) {
-		const loop_fn *loops = loops_of(c);
-
-		if (loops && !length[c])
-			length[c] = calibrate(loops[0]);
-		for (i = 0; i < nr_counts; i++)
-			samples[i][c][nr_samples] = !loops ? (double)NAN :
-				counts[i] * (double)length[c] /
-				run(counts[i], loops[shift], length[c]);
-	}
-	nr_samples++;
+	if (loops && !*n)
+		*n = calibrate(loops[0]);
+	for (i = 0; i < nr_counts; i++)
+		samples[op][i][contender][nr_samples] = !loops ? (double)NAN :
+			counts[i] * (double)*n / run(counts[i], loops[shift], *n);
 }
 
 static void measure(int rounds)
 {
-	int round;
+	int op, c;
 
 	start_workers();
-	for (round = 0; round < rounds; round++) {
-		progress("round", round, rounds);
-		sample_all(round % NR_SHIFTS);
+	for (nr_samples = 0; nr_samples < rounds; nr_samples++) {
+		progress("round", nr_samples, rounds);
+		for (op = 0; op < nr_operations; op++) {
+			for (c = 0; c < NR_CONTENDERS; c++)
+				sample(op, c, nr_samples % NR_SHIFTS);
+		}
 	}
 	progress(NULL, 0, 0);
 	stop_workers();
 }
 
-/* Millions of operations in a second. */
-static double rate(int i, int contender)
+static int find_add(void)
 {
-	return 1000 * median(samples[i][contender], NULL, nr_samples);
+	int op;
+
+	for (op = 0; strcmp(operations[op].name, "addv"); op++)
+		;
+	return op;
 }
 
-static void print_table(const char *title, bool each)
+/* Millions of operations in a second. */
+static double rate(int op, int i, int contender)
 {
-	int i, c;
+	return 1000 * median(samples[op][i][contender], NULL, nr_samples);
+}
 
-	printf("%s\n\n%-8s", title, "threads");
+static void print_heads(const char *title, int width, const char *first)
+{
+	int c;
+
+	printf("%s\n\n%-*s", title, width, first);
 	for (c = 0; c < NR_CONTENDERS; c++)
 		printf(" %11s", names[c]);
 	printf("\n");
+}
+
+static void print_rates(int op)
+{
+	int i, c;
+
+	print_heads("An add, by all threads together: millions a second", 8, "threads");
 	for (i = 0; i < nr_counts; i++) {
 		printf("%-8d", counts[i]);
 		for (c = 0; c < NR_CONTENDERS; c++)
-			print_field(11, each ? 2 : 0,
-				    each ? 1000 * counts[i] / rate(i, c) : rate(i, c));
+			print_field(11, 0, rate(op, i, c));
+		printf("\n");
+	}
+	printf("\n");
+}
+
+/* ns for an operation, by so many threads. */
+static void print_costs(int i)
+{
+	char title[64];
+	int op, c;
+
+	snprintf(title, sizeof(title), "By %d thread%s: ns for an operation, of each", counts[i],
+		 counts[i] == 1 ? "" : "s");
+	print_heads(title, 23, "");
+	for (op = 0; op < nr_operations; op++) {
+		printf("%-23s", operations[op].name);
+		for (c = 0; c < NR_CONTENDERS; c++)
+			print_field(11, 2, 1000 * counts[i] / rate(op, i, c));
 		printf("\n");
 	}
 	printf("\n");
@@ -187,24 +218,26 @@ static void print_table(const char *title, bool each)
 
 static void write_csv(FILE *csv)
 {
-	int i, c;
+	int op, i, c;
 
-	fprintf(csv, "threads");
+	fprintf(csv, "operation,threads");
 	for (c = 0; c < NR_CONTENDERS; c++)
 		fprintf(csv, ",%s", names[c]);
 	fprintf(csv, "\n");
-	for (i = 0; i < nr_counts; i++) {
-		fprintf(csv, "%d", counts[i]);
-		for (c = 0; c < NR_CONTENDERS; c++)
-			print_csv(csv, rate(i, c));
-		fprintf(csv, "\n");
+	for (op = 0; op < nr_operations; op++) {
+		for (i = 0; i < nr_counts; i++) {
+			fprintf(csv, "\"%s\",%d", operations[op].name, counts[i]);
+			for (c = 0; c < NR_CONTENDERS; c++)
+				print_csv(csv, rate(op, i, c));
+			fprintf(csv, "\n");
+		}
 	}
 }
 
 static void usage(FILE *f)
 {
 	fprintf(f, "Usage: threads [--rounds N] [--csv FILE]\n\n"
-		"Measure an add by 1, 2, 4 ... threads, up to one on each CPU.\n\n"
+		"Measure each operation by 1, 2, 4 ... threads, up to one on each CPU.\n\n"
 		"  --rounds N  1 to %d (default 50)\n"
 		"  --csv FILE  write the rates there too, in millions a second\n\n"
 		"Exit status: 0; 1 on an error; 2 for wrong usage.\n", ROUNDS_MAX);
@@ -221,9 +254,10 @@ int main(int argc, char **argv)
 		counts[nr_counts++] = n;
 	counts[nr_counts++] = nr_cpus;
 	measure(o.rounds);
-	printf("An add, by threads on a CPU each; median of %d rounds\n\n", nr_samples);
-	print_table("All together, millions a second", false);
-	print_table("Each thread, ns for an add", true);
+	printf("Threads on a CPU each; median of %d rounds\n\n", nr_samples);
+	print_rates(find_add());
+	for (n = 0; n < nr_counts; n++)
+		print_costs(n);
 	printf("one word: a word that all threads add to, lock prefix. The others as in fast.\n");
 	if (o.csv)
 		write_csv(o.csv);

@@ -7,9 +7,9 @@
 
 struct data data[CPUS_MAX];
 _Alignas(4096) char copy_src[COPIED];
-_Alignas(4096) char copy_dst[COPIED + 256];
+_Alignas(4096) char copy_dst[CPUS_MAX][2 * COPIED];
 
-static intptr_t old;
+static __thread intptr_t old;
 
 void forms_init(void)
 {
@@ -21,7 +21,6 @@ void forms_init(void)
 		pthread_mutex_init(&data[cpu].mutex, NULL);
 	}
 	memset(copy_src, 1, sizeof(copy_src));
-	memset(copy_dst, 2, sizeof(copy_dst));
 }
 
 /* The statements of a form may use d, the data of the CPU, and cpu. */
@@ -117,12 +116,13 @@ static inline size_t opaque(size_t len)
 
 #define COPY(len)								\
 UNLOCKED(copy_##len, if (READ(&d->zero) == 0) {					\
-		memcpy(COPY_TO, copy_src, opaque(len)); d->zero = 0; })		\
+		memcpy(COPY_TO(cpu), copy_src, opaque(len)); d->zero = 0; })		\
 LOOPS(copy_##len##_by_hand, AT(rseq_op_current_cpu(),				\
-	while (__builtin_expect(bare_seq_cmpeqv_memcpy_storev(&d->zero, 0, COPY_TO,	\
-				copy_src, len, 0, cpu, NULL) < 0, 0))		\
+	while (__builtin_expect(bare_seq_cmpeqv_memcpy_storev(&d->zero, 0,	\
+				COPY_TO(cpu), copy_src, len, 0, cpu, NULL) < 0, 0))		\
 		;))								\
-OURS(copy_##len, rseq_op_cmpeqv_memcpy_storev(&d->zero, 0, COPY_TO, copy_src, len, 0, cpu);)
+OURS(copy_##len, rseq_op_cmpeqv_memcpy_storev(&d->zero, 0, COPY_TO(cpu), copy_src, len, 0,	\
+					      cpu);)
 
 COPY(16)
 COPY(64)
@@ -188,7 +188,7 @@ const int nr_operations = sizeof(operations) / sizeof(operations[0]);
 
 LOOPS(bytes, {
 	const char *src = copy_src;
-	char *dst = COPY_TO;
+	char *dst = COPY_TO(0);
 	long left = COPIED;
 
 	__asm__ volatile (

@@ -61,8 +61,8 @@ struct data {
 extern struct data data[CPUS_MAX];
 
 /* Not on the same lines of two pages: a load would seem to hit an earlier store. */
-extern char copy_src[COPIED], copy_dst[COPIED + 256];
-#define COPY_TO		(copy_dst + 256)
+extern char copy_src[COPIED], copy_dst[CPUS_MAX][2 * COPIED];
+#define COPY_TO(cpu)	(copy_dst[cpu] + 256)
 
 /* Before the first loop. */
 void forms_init(void);

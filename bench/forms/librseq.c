@@ -39,13 +39,17 @@ BY_CPU(cmpeqv_cmpeqv_storev,
 BY_CPU(cmpeqv_storev_storev,
        rseq_load_cbne_store_store__ptr(CPU_ID, &d->zero, 0, &d->zero2, 0, 0, cpu))
 BY_CPU(copy_16,
-       rseq_load_cbne_memcpy_store__ptr(CPU_ID, &d->zero, 0, COPY_TO, copy_src, 16, 0, cpu))
+       rseq_load_cbne_memcpy_store__ptr(CPU_ID, &d->zero, 0, COPY_TO(cpu), copy_src, 16, 0,
+					cpu))
 BY_CPU(copy_64,
-       rseq_load_cbne_memcpy_store__ptr(CPU_ID, &d->zero, 0, COPY_TO, copy_src, 64, 0, cpu))
+       rseq_load_cbne_memcpy_store__ptr(CPU_ID, &d->zero, 0, COPY_TO(cpu), copy_src, 64, 0,
+					cpu))
 BY_CPU(copy_512,
-       rseq_load_cbne_memcpy_store__ptr(CPU_ID, &d->zero, 0, COPY_TO, copy_src, 512, 0, cpu))
+       rseq_load_cbne_memcpy_store__ptr(CPU_ID, &d->zero, 0, COPY_TO(cpu), copy_src, 512, 0,
+					cpu))
 BY_CPU(copy_4096,
-       rseq_load_cbne_memcpy_store__ptr(CPU_ID, &d->zero, 0, COPY_TO, copy_src, 4096, 0, cpu))
+       rseq_load_cbne_memcpy_store__ptr(CPU_ID, &d->zero, 0, COPY_TO(cpu), copy_src, 4096, 0,
+					cpu))
 
 LOOPS(pop_push,
 	int cpu = (int)rseq_cpu_start();

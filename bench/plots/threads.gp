@@ -6,4 +6,4 @@ set logscale y
 set xtics 1
 set xrange [0.8:*]
 set style data linespoints
-plot for [i = 2:9] csv using 1:i title columnheader
+plot for [i = 3:10] csv using (strcol(1) eq 'addv' ? $2 : NaN):i title columnheader

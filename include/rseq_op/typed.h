@@ -8,6 +8,10 @@
  * tags[index] says that it is open, and returns 0 where it committed, the 1-based index
  * of the comparison that stopped it, RSEQ_OP_ABORTED or RSEQ_OP_ELSEWHERE.
  */
+#ifndef RSEQ_OP_T
+# error "include <rseq_op/rseq_op.h>: this is a part of it"
+#endif
+
 #if RSEQ_OP_BY_CID
 # define RSEQ_OP_ASM_BEGIN	RSEQ_OP_ASM_BEGIN_CID
 # define RSEQ_OP_IN_SECTION	RSEQ_OP_IN_CID
