@@ -59,7 +59,9 @@
  *
  *    The child has one thread, which holds no guard: what others held is opened.
  *    A vector that one of them was running is cut off, as any other update of
- *    theirs.
+ *    theirs. Until it is opened, signals are blocked, from before the fork on: libc
+ *    unblocks its own before it calls our handler, and the operation of a signal's
+ *    handler would wait for who is not there.
  *
  * E. The holder runs on CPU n itself
  *
@@ -134,6 +136,26 @@ static void force(enum by by)
 	tags[by] = forced_tag[by] + RSEQ_OP_TAGS_BEFORE;
 }
 
+/* Scenario D. Several threads may fork at once. */
+static __thread uint64_t signals_of_fork __attribute__((tls_model("initial-exec")));
+
+static void before_fork(void)
+{
+	block_signals(&signals_of_fork);
+}
+
+static void after_fork(void)
+{
+	restore_signals(&signals_of_fork);
+}
+
+static void after_fork_in_child(void)
+{
+	open_all();
+	DELAY_POINT();
+	after_fork();
+}
+
 void guard_init(void)
 {
 	if (config.force_fallback || fence_method() == FENCE_NOTHING) {
@@ -141,7 +163,7 @@ void guard_init(void)
 		force(BY_CID);
 	}
 	open_all();
-	pthread_atfork(NULL, NULL, open_all);
+	pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
 const int64_t *guard_tags(enum by by)

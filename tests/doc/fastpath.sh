@@ -13,7 +13,7 @@ fi
 
 # A function call_OP for each operation of a variant, from what typed.h says of it.
 perl -0777 -ne '
-	s/^#if RSEQ_OP_BY_CID.*?^#endif//ms;
+	s/\A.*?(?=^static inline)//ms;
 	my $definition = qr/^static inline int RSEQ_OP_NAME\((?!seq_)(\w+)\)\((.*?)\)\n/ms;
 	while (/^(#if RSEQ_OP_POINTERS|#endif)$|$definition/msg) {
 		print "$1\n" and next if $1;

@@ -23,8 +23,9 @@
  *	HERE		the holder may find itself on the CPU, and does not fence then; with
  *			EARLY_LOOK it looks before it closes
  *	SIGNALS_OPEN	the holder's signals are not blocked
- *	FORKED		a child whose guard is closed by nobody; with NO_CHILD_HANDLER it is
- *			not opened in the child
+ *	FORKED		a child whose guard is closed by nobody, and thread 0 forked; with
+ *			NO_CHILD_HANDLER it is not opened in the child, with
+ *			FORK_SIGNALS_OPEN signals are not blocked until it is
  */
 
 #define THREADS 2
@@ -43,6 +44,11 @@ bool inside[THREADS + 1];			/* in a sequence: two threads, and the handler */
 bool must_abort[THREADS + 1];
 bool in_handler;		/* thread 0 runs its handler */
 bool handler_done;
+#ifdef FORKED
+bool forking = true;		/* in the child, before the guard is open */
+#else
+bool forking;
+#endif
 bool thread_done[THREADS];
 
 /* On the CPU: thread 0 itself only outside of its handler, which is number 2. */
@@ -53,6 +59,12 @@ bool thread_done[THREADS];
 	must_abort[0] = must_abort[0] || inside[0];			\
 	must_abort[1] = must_abort[1] || inside[1];			\
 	must_abort[2] = must_abort[2] || inside[2]
+
+#ifdef FORK_SIGNALS_OPEN
+#define SIGNALS	true
+#else
+#define SIGNALS	!forking
+#endif
 
 #define LOOK	here = (on_cpu == HOLDER)	/* at the CPU, scenario E */
 
@@ -80,7 +92,7 @@ end:	do
 		    :: !thread_done[1] -> on_cpu = 1
 		    fi }
 	:: atomic {
-		switches < SWITCHES ->
+		switches < SWITCHES && !forking ->
 		switches++;
 		if
 		:: on_cpu != 0 -> on_cpu = 0
@@ -95,7 +107,8 @@ end:	do
 #endif
 	   }
 	:: atomic {
-		on_cpu == 0 && !in_handler && !handler_done && !thread_done[0] ->
+		on_cpu == 0 && !in_handler && !handler_done && !thread_done[0] &&
+		SIGNALS ->
 		in_handler = true;
 #ifndef NO_ABORT
 		must_abort[0] = must_abort[0] || inside[0];
@@ -206,12 +219,21 @@ proctype holder()
 init {
 #ifdef FORKED
 	closed = true;		/* by a thread that the child does not have */
+	run handler();
+	/* Thread 0, while there is no other; not while it runs its handler. */
+	atomic {
+		!in_handler;
 # ifndef NO_CHILD_HANDLER
-	closed = false;
+		closed = false;
 # endif
+		forking = false
+	};
 #endif
 	atomic {
-		run thread(0); run thread(1); run handler();
+#ifndef FORKED
+		run handler();
+#endif
+		run thread(0); run thread(1);
 		run holder(); run holder()
 	};
 	atomic {

@@ -46,4 +46,6 @@ expect "without the second fence, where loads pass loads" "assertion violated" \
 expect "with the holder's signals open" "invalid end state" "$(verify -DSIGNALS_OPEN)"
 expect "in a child that does not open" "invalid end state" \
 	"$(verify -DFORKED -DNO_CHILD_HANDLER)"
+expect "in a child that has a signal before it opens" "invalid end state" \
+	"$(verify -DFORKED -DFORK_SIGNALS_OPEN)"
 finish
