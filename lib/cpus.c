@@ -5,6 +5,7 @@
  * may come later.
  */
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "internal.h"
 
@@ -13,11 +14,20 @@
 static struct cpus possible;
 static int nr_cpus;
 
-/* Without a list there, every number is taken for a CPU: the kernel knows better. */
+/* Every number that the kernel's sets of CPUs have room for. */
+static void cpus_guess(struct cpus *cpus)
+{
+	long size = raw_syscall(SYS_sched_getaffinity, 0, sizeof(*cpus), (long)cpus, 0, 0, 0);
+
+	memset(cpus, 0, sizeof(*cpus));
+	memset(cpus, 0xff, size > 0 && size <= (long)sizeof(*cpus) ? (size_t)size : sizeof(*cpus));
+}
+
+/* Without a list there, numbers are taken for CPUs that may be none. */
 void cpus_init(void)
 {
 	if (!cpus_read(&possible, FOLDER "possible"))
-		memset(&possible, 0xff, sizeof(possible));
+		cpus_guess(&possible);
 	for (nr_cpus = RSEQ_OP_CPU_MAX; nr_cpus && !cpus_have(&possible, nr_cpus - 1);)
 		nr_cpus--;
 }

@@ -50,14 +50,18 @@ enum fence_method fence_method(void)
 	return method;
 }
 
-/* Repeating it does no harm, so threads may get here at once. */
+/*
+ * Repeating it does no harm, so threads may get here at once. A filter that kills may have
+ * come since the library was loaded.
+ */
 int fence_register(void)
 {
 	static _Atomic int registered = 1;	/* 1: not tried */
 	int ret = atomic_load_explicit(&registered, memory_order_relaxed);
 
 	if (ret > 0) {
-		ret = (int)membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
+		ret = (int)probe(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ,
+				 0, 0, 0);
 		DELAY_POINT();
 		atomic_store_explicit(&registered, ret, memory_order_relaxed);
 	}

@@ -118,7 +118,7 @@ static inline int rseq_op_records_push(struct rseq_op_records *b, intptr_t capac
 	intptr_t n;
 	int ret;
 
-	if (!rseq_op_cpu_in_range(cpu))
+	if (!rseq_op_cpu_in_range(cpu) || !size)
 		return -EINVAL;
 	do {
 		n = __atomic_load_n(&mine->count, __ATOMIC_RELAXED);
@@ -147,7 +147,7 @@ static inline int rseq_op_records_pop(struct rseq_op_records *b, void *record, s
 	intptr_t n;
 	int ret;
 
-	if (!rseq_op_cpu_in_range(cpu))
+	if (!rseq_op_cpu_in_range(cpu) || !size)
 		return -EINVAL;
 	do {
 		n = __atomic_load_n(&mine->count, __ATOMIC_RELAXED);

@@ -206,9 +206,10 @@ int rseq_op_cpu_possible(int cpu);
  * It is all or nothing: on a result < 0 no byte has changed. What stands before a
  * comparison that does not hold takes effect, so comparisons go first.
  *
- * Return: 0, i + 1 where comparison i did not hold, or -errno: as above (-EFAULT is
- * also said of @ops, but not by a sequence; but for cpu_opv(2), an operand that
- * another thread unmaps in the course of the call may be a SIGSEGV instead), and
+ * Return: 0, i + 1 where comparison i did not hold, or -errno: as above (-EFAULT also
+ * where @ops is NULL, or cannot be read and RSEQ_OP_FORCE_FALLBACK is 1; else a bad
+ * @ops may be a SIGSEGV, as it is read before anything is decided; but for cpu_opv(2),
+ * an operand that another thread unmaps in the course of the call may be one, too), and
  *	-EINVAL	what cpu_opv(2) calls invalid, to be tried or not; @flags
  *	-EAGAIN	as -EFAULT, for an operand with expect_fault; with RSEQ_OP_TRY, the
  *		vector is no sequence, or cannot be one here and now: use the data of

@@ -5,6 +5,7 @@
  */
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -107,6 +108,20 @@ static bool refused(int cpu)
 	       rseq_op_fence(cpu) == -EINVAL && !word;
 }
 
+/* Where there is no list: as many as the kernel's sets of CPUs have room for. */
+static int without_list(void)
+{
+	unsigned long set[RSEQ_OP_CPU_MAX / (8 * sizeof(long))];
+	long room = 8 * syscall(SYS_sched_getaffinity, 0, sizeof(set), set);
+	int cpu;
+
+	for (cpu = 0; cpu < RSEQ_OP_CPU_MAX; cpu++) {
+		if (rseq_op_cpu_possible(cpu) != (cpu < room))
+			return 8;
+	}
+	return rseq_op_nr_cpus() == room ? 0 : 9;
+}
+
 /* 0, or what is wrong. CPUs of this machine are to be in the list. */
 static int work(const char *list)
 {
@@ -116,6 +131,8 @@ static int work(const char *list)
 	void *p;
 	int cpu, last = -1;
 
+	if (!*list)
+		return without_list();
 	if (!cpus_parse(&expected, list))
 		return 1;
 	for (cpu = 0; cpu < RSEQ_OP_CPU_MAX; cpu++) {
@@ -162,16 +179,11 @@ static int run_with(const char *list)
 	return 97;
 }
 
-static void test_library_with_gaps(void **state)
+static void check_with(const char *list)
 {
-	char list[100];
-	int last = last_cpu_in("possible"), status;
-	pid_t pid;
+	pid_t pid = fork();
+	int status;
 
-	(void)state;
-	/* A gap behind the CPUs that there are, and two single ones far away. */
-	snprintf(list, sizeof(list), "0-%d,%d-%d,500,1000\n", last, last + 3, last + 6);
-	pid = fork();
 	if (!pid) {
 		alarm(LIMIT_S);
 		_exit(run_with(list));
@@ -183,12 +195,30 @@ static void test_library_with_gaps(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void test_library_with_gaps(void **state)
+{
+	char list[100];
+	int last = last_cpu_in("possible");
+
+	(void)state;
+	/* A gap behind the CPUs that there are, and two single ones far away. */
+	snprintf(list, sizeof(list), "0-%d,%d-%d,500,1000\n", last, last + 3, last + 6);
+	check_with(list);
+}
+
+static void test_library_without_list(void **state)
+{
+	(void)state;
+	check_with("");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_library_with_gaps),
+		cmocka_unit_test(test_library_without_list),
 	};
 
 	if (argc > 1)

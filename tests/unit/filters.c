@@ -265,6 +265,41 @@ static void test_everything_refused(void **state)
 	assert_int_equal(status_under(&r), GOOD + RSEQ_OP_BACKEND_GUARD);
 }
 
+/* A process that shuts itself in, after the library has chosen membarrier for its fence. */
+static int work_late(int how)
+{
+	const struct refusal r = { { SYS_membarrier, NR_CPU_OPV }, how };
+	int cpu = rseq_op_current_cpu();
+
+	if (!install(&r))
+		return 127;
+	if (rseq_op_addv(&words[0][0], 1, cpu) || rseq_op_addv(&words[0][0], 1, !cpu) != -ENOSYS)
+		return 1;
+	return GOOD + (int)rseq_op_backend(NULL);
+}
+
+static void test_refused_later(void **state)
+{
+	static const int hows[] = { ENOSYS, EPERM, KILL };
+	size_t i;
+
+	(void)state;
+	if (!rseq_op_cpu_possible(!allowed_cpu(0)))
+		skip_because("there is one CPU");
+	for (i = 0; i < ARRAY_SIZE(hows); i++) {
+		pid_t pid = fork();
+		int status;
+
+		assert_int_not_equal(pid, -1);
+		if (!pid) {
+			alarm(LIMIT_S);
+			_exit(work_late(hows[i]));
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, (GOOD + RSEQ_OP_BACKEND_NONE) << 8);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +309,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_all_refused),
 		cmocka_unit_test(test_rseq_refused),
 		cmocka_unit_test(test_everything_refused),
+		cmocka_unit_test(test_refused_later),
 	};
 
 	if (argc > 1 && !strcmp(argv[1], "work"))

@@ -213,6 +213,8 @@ static void test_records(void **state)
 	}
 	assert_int_equal(rseq_op_records_push(b, -1, record, RECORD, allowed_cpu(0)), 1);
 	assert_int_equal(rseq_op_records_push(b, CAPACITY, record, 4097, allowed_cpu(0)), -EINVAL);
+	assert_int_equal(rseq_op_records_push(b, CAPACITY, record, 0, allowed_cpu(0)), -EINVAL);
+	assert_int_equal(rseq_op_records_pop(b, record, 0, allowed_cpu(0)), -EINVAL);
 	assert_int_equal(rseq_op_records_pop(b, record, RECORD, allowed_cpu(0)), 1);
 }
 

@@ -30,7 +30,7 @@ static const char usage[] =
 	"  --rounds N          bench: measure N times and take the least (20)\n"
 	"  --seconds N         stress: how long (10)\n"
 	"  --threads N         stress: how many (2 for each CPU)\n"
-	"  --help              print this\n"
+	"  -h, --help          print this\n"
 	"  --version           print the version\n"
 	"\n"
 	"Exit status: 0 all well; 1 a check, an invariant, an operation or the output failed;\n"
@@ -103,6 +103,7 @@ static void take(int option, struct options *options)
 	case OPT_THREADS:
 		options->threads = number(optarg, "--threads", THREADS_MAX);
 		break;
+	case 'h':
 	case OPT_HELP:
 		print_and_exit(usage);
 	case OPT_VERSION:
@@ -140,15 +141,20 @@ int main(int argc, char **argv)
 	int option, status;
 
 	need_output();
+	argv[0] = (char *)"rseq-op";	/* what getopt calls it */
 	/* Before the command: --help and --version. */
-	while ((option = getopt_long(argc, argv, "+", plain_options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "+h", plain_options, NULL)) != -1)
 		take(option, &options);
 	if (optind == argc) {
 		fprintf(stderr, "rseq-op: which command?\n");
 		wrong_usage();
 	}
-	command = find_command(argv[optind++]);
-	while ((option = getopt_long(argc, argv, "+", command->options, NULL)) != -1)
+	command = find_command(argv[optind]);
+	argc -= optind;
+	argv += optind;
+	argv[0] = (char *)"rseq-op";
+	optind = 0;			/* from the beginning, after a "--" too */
+	while ((option = getopt_long(argc, argv, "+h", command->options, NULL)) != -1)
 		take(option, &options);
 	if (optind < argc) {
 		fprintf(stderr, "rseq-op: what is \"%s\"?\n", argv[optind]);
