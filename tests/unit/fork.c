@@ -116,7 +116,7 @@ static void send_signals(pid_t group)
 /* SIGUSR1 is blocked: in the worker, which inherits that, and here but around each fork. */
 static int fork_under_signals(void)
 {
-	struct worker w[1];
+	static struct worker w[1];	/* works to the end of the process */
 	sigset_t usr1;
 	int i, status = 0;
 	pid_t pid;
