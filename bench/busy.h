@@ -22,7 +22,7 @@ static atomic_bool spinner_end;
 static int spinner_cpu;
 static pthread_t spinner;
 
-static void *spin(void *arg)
+static inline void *spin(void *arg)
 {
 	(void)arg;
 	pin(spinner_cpu);
@@ -34,7 +34,7 @@ static void *spin(void *arg)
 }
 
 /* Wait until the thread runs, which the call before may have interrupted. */
-static void spinner_wait(void)
+static inline void spinner_wait(void)
 {
 	unsigned long turns = atomic_load(&spinner_turns);
 
@@ -42,7 +42,7 @@ static void spinner_wait(void)
 		__builtin_ia32_pause();
 }
 
-static void spinner_start(int cpu)
+static inline void spinner_start(int cpu)
 {
 	spinner_cpu = cpu;
 	atomic_store(&spinner_end, false);
@@ -51,7 +51,7 @@ static void spinner_start(int cpu)
 		fail("pthread_create");
 }
 
-static void spinner_stop(void)
+static inline void spinner_stop(void)
 {
 	atomic_store(&spinner_end, true);
 	pthread_join(spinner, NULL);
@@ -61,7 +61,7 @@ static void spinner_stop(void)
 
 static pid_t foreign;
 
-static void foreign_start(int cpu)
+static inline void foreign_start(int cpu)
 {
 	foreign = fork();
 	if (foreign < 0)
@@ -75,7 +75,7 @@ static void foreign_start(int cpu)
 	usleep(100000);
 }
 
-static void foreign_stop(void)
+static inline void foreign_stop(void)
 {
 	kill(foreign, SIGKILL);
 	waitpid(foreign, NULL, 0);

@@ -25,6 +25,7 @@
 #include <rseq_op/rseq_op.h>
 
 #define PROGRAM "slow"
+#include "busy.h"
 #include "options.h"
 #include "sample.h"
 
@@ -147,20 +148,6 @@ static void *sleep_for_ever(void *arg)
 	return NULL;
 }
 
-static atomic_ulong turns;
-static atomic_bool stop;
-
-static void *spin(void *arg)
-{
-	(void)arg;
-	pin(other_cpu);
-	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-		atomic_fetch_add_explicit(&turns, 1, memory_order_relaxed);
-		__builtin_ia32_pause();
-	}
-	return NULL;
-}
-
 static pthread_t start(void *(*thread)(void *))
 {
 	pthread_t t;
@@ -168,19 +155,6 @@ static pthread_t start(void *(*thread)(void *))
 	errno = pthread_create(&t, NULL, thread, NULL);
 	if (errno)
 		fail("pthread_create");
-	return t;
-}
-
-/* Once it runs. */
-static pthread_t start_spinner(void)
-{
-	unsigned long before = atomic_load(&turns);
-	pthread_t t;
-
-	atomic_store(&stop, false);
-	t = start(spin);
-	while (atomic_load(&turns) == before)
-		sched_yield();
 	return t;
 }
 
@@ -212,21 +186,22 @@ static double measure_row(enum row row)
 
 static void measure_round(enum setting setting, double *ns)
 {
-	pthread_t spinner = 0;
+	bool spinning = false;
 	enum row row;
 
 	for (row = 0; row < NR_ROWS; row++) {
 		ns[row] = (double)NAN;
 		if (!measures(setting, row) || (rows[row].needs_other && other_cpu < 0))
 			continue;
-		if (rows[row].needs_ours && !spinner)
-			spinner = start_spinner();
+		if (rows[row].needs_ours && !spinning) {
+			spinner_start(other_cpu);
+			spinner_wait();
+			spinning = true;
+		}
 		ns[row] = measure_row(row);
 	}
-	if (spinner) {
-		atomic_store(&stop, true);
-		pthread_join(spinner, NULL);
-	}
+	if (spinning)
+		spinner_stop();
 }
 
 static void choose_cpus(void)
