@@ -98,10 +98,16 @@ bool affinity_works(void);
 
 /* interp.c: what a vector means, on plain memory. */
 enum access { ACCESS_READ, ACCESS_WRITE };
-typedef int (*operand_fn)(uint64_t addr, uint32_t len, enum access access);
+typedef int (*operand_fn)(uint64_t addr, uint32_t len, enum access access, bool fault_expected);
 int interp_check(const struct cpu_op *ops, unsigned int nr_ops);
 int interp_for_each_operand(const struct cpu_op *ops, unsigned int nr_ops, operand_fn fn);
 int interp_run(const struct cpu_op *ops, unsigned int nr_ops);
+
+/* operands.c: bring an operand in, before anything is closed: 0 or -EFAULT. */
+int operand_ask(uint64_t addr, uint32_t len, enum access access, bool fault_expected);
+
+/* The same, of data that by contract stays mapped: where it has not, perhaps a SIGSEGV. */
+int operand_touch(uint64_t addr, uint32_t len, enum access access, bool fault_expected);
 
 /*
  * A backend runs a vector for a possible CPU and returns what rseq_op() does. The vectors

@@ -323,12 +323,14 @@ int interp_for_each_operand(const struct cpu_op *ops, unsigned int nr_ops, opera
 		const struct kind *kind = &kinds[ops[i].op];
 
 		for (k = 0; k < 2; k++) {
+			bool expected = args(&ops[i])->expect_fault[k];
+
 			if (kind->use[k] != READ && kind->use[k] != WRITE)
 				continue;
 			ret = fn(args(&ops[i])->arg[k], ops[i].len,
-				 kind->use[k] == WRITE ? ACCESS_WRITE : ACCESS_READ);
+				 kind->use[k] == WRITE ? ACCESS_WRITE : ACCESS_READ, expected);
 			if (ret)
-				return args(&ops[i])->expect_fault[k] ? -EAGAIN : ret;
+				return expected ? -EAGAIN : ret;
 		}
 	}
 	return 0;

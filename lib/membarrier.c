@@ -4,7 +4,7 @@
  * the sequences of the place with the guard (see guard.c for why that works), and run
  * the vector here.
  *
- *	check, make operands accessible		everything that can fail
+ *	check, bring operands in		everything that can fail
  *	block all signals			a handler's operation on the same CPU
  *						would wait for us for ever
  *	close the guard
@@ -15,49 +15,9 @@
  * It works for one process: what is shared with others is not excluded.
  */
 #include <errno.h>
-#include <linux/futex.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "internal.h"
-
-/* A page has at least so many bytes, and an operand at most. */
-#define PAGE		4096
-
-_Static_assert(CPU_OP_DATA_LEN_MAX <= PAGE && CPU_OP_VEC_LEN_MAX * sizeof(struct cpu_op) <= PAGE,
-	       "what begins in one page ends in that or the next");
-
-/* A value that no word is likely to have. */
-#define UNLIKELY	(-2048)
-
-/*
- * Can the byte be accessed? The kernel, unlike a plain access, says if not. It is asked to
- * or 0 to the word, which changes nothing whoever else stores there, and would wake who
- * waits for one that has a certain value; or to read a set of signals, for it knows not what.
- */
-static bool touch(uintptr_t addr, enum access access)
-{
-	uintptr_t word = (addr & ~(uintptr_t)15) | 8;	/* never NULL, which is no set of signals */
-	uint32_t nobody = 0;
-	long ret;
-
-	if (access == ACCESS_READ)
-		return raw_syscall(SYS_rt_sigprocmask, -1, (long)word, 0, sizeof(uint64_t),
-				   0, 0) == -EINVAL;
-	ret = raw_syscall(SYS_futex, (long)&nobody, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0,
-			  (long)word, FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, UNLIKELY));
-	return ret >= 0 || ret == -EAGAIN;
-}
-
-/* Make an operand accessible, if that can be. */
-static int touch_operand(uint64_t addr, uint32_t len, enum access access)
-{
-	uintptr_t first = (uintptr_t)addr, last = first + len - 1;
-
-	if (last < addr || !touch(first, access))
-		return -EFAULT;
-	return first / PAGE == last / PAGE || touch(last, access) ? 0 : -EFAULT;
-}
 
 int membarrier_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops)
 {
@@ -67,7 +27,7 @@ int membarrier_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int
 		return -EINVAL;
 	if (!size)
 		return 0;
-	if (touch_operand((uintptr_t)ops, (uint32_t)size, ACCESS_READ))
+	if (operand_ask((uintptr_t)ops, (uint32_t)size, ACCESS_READ, false))
 		return -EFAULT;
 	memcpy(copy, ops, size);
 	return 0;
@@ -119,6 +79,6 @@ int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place a
 	}
 	ret = interp_check(ops, nr_ops);
 	if (!ret)
-		ret = interp_for_each_operand(ops, nr_ops, touch_operand);
+		ret = interp_for_each_operand(ops, nr_ops, trusted ? operand_touch : operand_ask);
 	return ret ? ret : run_guarded(ops, nr_ops, at, trusted);
 }

@@ -18,7 +18,9 @@
  *		-EINVAL	@cpu is not a possible CPU of this machine; and what an operation
  *			says of its other arguments
  *		-EFAULT	an operand is not accessible (noticed outside the sequence
- *			only; in the sequence it is a SIGSEGV, as for any store)
+ *			only; in the sequence it is a SIGSEGV or SIGBUS, as for any
+ *			store; it may be one, too, where cpu_opv(2) is emulated and an
+ *			operation has found the page accessible before)
  *		-ENOSYS	the backend that RSEQ_OP_BACKEND asks for is not to be had, or
  *			a seccomp filter has come since the library was loaded
  *		-EPERM	by cpu_opv(2): @cpu runs another process, which may share

@@ -3,6 +3,9 @@
  * The typed operations: every result, for each CPU, with their words and what lies
  * around them checked.
  */
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -162,6 +165,172 @@ static void test_invalid_pointer_other_cpu_efault(void **state)
 	unpin();
 }
 
+/* Data that was accessible is so no longer: an error, or a signal that does no more harm. */
+static sigjmp_buf before_access;
+
+static void jump_back(int sig)
+{
+	siglongjmp(before_access, sig);
+}
+
+#define PAGE		sysconf(_SC_PAGESIZE)
+
+/* The operations store to the page, or only read it: the last two. */
+static int store_there(intptr_t *page, int cpu)
+{
+	return rseq_op_addv(page, 1, cpu);
+}
+
+static int store_first_there(intptr_t *page, int cpu)
+{
+	return rseq_op_cmpeqv_storev_storev(&mem.v, 5, page, 1, 6, cpu);
+}
+
+static int compare_there(intptr_t *page, int cpu)
+{
+	return rseq_op_cmpeqv_cmpeqv_storev(&mem.v, 5, page, 1, 6, cpu);
+}
+
+static int vector_there(intptr_t *page, int cpu)
+{
+	const struct cpu_op ops[] = {
+		{ .op = CPU_COMPARE_EQ_IMM_OP, .len = sizeof(*page),
+		  .u.immediate_op = { .p = (uintptr_t)page, .value = 1 } },
+		{ .op = CPU_STORE_IMM_OP, .len = sizeof(mem.v),
+		  .u.immediate_op = { .p = (uintptr_t)&mem.v, .value = 6 } },
+	};
+
+	return rseq_op(ops, 2, cpu, 0);
+}
+
+static void protect(intptr_t *page, int fd)
+{
+	(void)fd;
+	assert_int_equal(mprotect(page, (size_t)PAGE, PROT_NONE), 0);
+}
+
+static void forbid_stores(intptr_t *page, int fd)
+{
+	(void)fd;
+	assert_int_equal(mprotect(page, (size_t)PAGE, PROT_READ), 0);
+}
+
+static void truncate_file(intptr_t *page, int fd)
+{
+	(void)page;
+	assert_int_equal(ftruncate(fd, 0), 0);
+}
+
+/* A page that has been used, then taken away: the signal that an operation raises, or -errno. */
+static int use_page_taken_away(int (*op)(intptr_t *, int), void (*take)(intptr_t *, int), int cpu)
+{
+	int fd = memfd_create("page", 0), ret, sig;
+	struct sigaction jump = { .sa_handler = jump_back }, old[2];
+	intptr_t *page;
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, PAGE), 0);
+	page = mmap(NULL, (size_t)PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(page, MAP_FAILED);
+	set(5, 7);
+	*page = 1;
+	assert_int_equal(op(page, cpu), 0);
+	set(5, 7);
+	take(page, fd);
+
+	assert_int_equal(sigaction(SIGSEGV, &jump, &old[0]), 0);
+	assert_int_equal(sigaction(SIGBUS, &jump, &old[1]), 0);
+	sig = sigsetjmp(before_access, 1);
+	ret = sig ? sig : op(page, cpu);
+	assert_int_equal(sigaction(SIGSEGV, &old[0], NULL), 0);
+	assert_int_equal(sigaction(SIGBUS, &old[1], NULL), 0);
+	check(5, 7);
+
+	set(5, 7);
+	assert_int_equal(rseq_op_addv(&mem.v, 1, cpu), 0);	/* nothing was left closed */
+	check(6, 7);
+	close(fd);	/* the page stays: no other data comes to its address */
+	return ret;
+}
+
+/* An emulation may have forgotten the page for another: rarely. */
+static void check_page_taken_away(int (*op)(intptr_t *, int), void (*take)(intptr_t *, int),
+				  int cpu)
+{
+	int sig = take == truncate_file ? SIGBUS : SIGSEGV, ret, i;
+
+	if (rseq_op_backend(NULL) == RSEQ_OP_BACKEND_KERNEL)
+		sig = -EFAULT;
+	for (i = 0; i < 10; i++) {
+		ret = use_page_taken_away(op, take, cpu);
+		if (ret == sig)
+			return;
+		assert_int_equal(ret, -EFAULT);
+	}
+	fail_msg("the page is never accessed right away");
+}
+
+static void test_data_taken_away_other_cpu(void **state)
+{
+	int cpu = allowed_cpu(0), other = other_cpu(cpu);
+
+	(void)state;
+	if (other < 0)
+		skip_because("only one CPU");
+	pin_to(cpu);
+	check_page_taken_away(store_there, protect, other);
+	check_page_taken_away(store_there, forbid_stores, other);
+	check_page_taken_away(store_there, truncate_file, other);
+	check_page_taken_away(store_first_there, forbid_stores, other);
+	check_page_taken_away(compare_there, protect, other);
+	check_page_taken_away(compare_there, truncate_file, other);
+	if (!getenv("RSEQ_OP_FORCE_FALLBACK"))
+		check_page_taken_away(vector_there, protect, other);
+	unpin();
+}
+
+/* What an operation has read need not be good for a store. */
+static void test_read_only_data_other_cpu_efault(void **state)
+{
+	int cpu = allowed_cpu(0), other = other_cpu(cpu);
+	intptr_t *page = mmap(NULL, (size_t)PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(page, MAP_FAILED);
+	if (other < 0)
+		skip_because("only one CPU");
+	pin_to(cpu);
+	set(5, 7);
+	assert_int_equal(compare_there(page, other), 2);	/* it is 0 */
+	assert_int_equal(store_there(page, other), -EFAULT);
+	assert_int_equal(store_first_there(page, other), -EFAULT);
+	assert_int_equal(compare_there(page, other), 2);
+	check(5, 7);
+	unpin();
+}
+
+/* Where a pointer leads may be unmapped by others at any time: never more than an error. */
+static void test_pointee_taken_away_other_cpu_efault(void **state)
+{
+	int cpu = allowed_cpu(0), other = other_cpu(cpu);
+	intptr_t *page = mmap(NULL, (size_t)PAGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(page, MAP_FAILED);
+	if (other < 0)
+		skip_because("only one CPU");
+	pin_to(cpu);
+	set((intptr_t)page, 7);
+	assert_int_equal(rseq_op_addv(page, 1, other), 0);
+	assert_int_equal(rseq_op_offset_deref_addv(&mem.v, 0, 1, other), 0);
+	assert_int_equal(*page, 2);
+	munmap(page, (size_t)PAGE);
+	assert_int_equal(rseq_op_offset_deref_addv(&mem.v, 0, 1, other), -EFAULT);
+	check((intptr_t)page, 7);
+	unpin();
+}
+
 static void test_errno_left_alone(void **state)
 {
 	int i;
@@ -203,6 +372,9 @@ int main(void)
 		cmocka_unit_test(test_other_cpus),
 		cmocka_unit_test(test_invalid_cpu_einval),
 		cmocka_unit_test(test_invalid_pointer_other_cpu_efault),
+		cmocka_unit_test(test_data_taken_away_other_cpu),
+		cmocka_unit_test(test_read_only_data_other_cpu_efault),
+		cmocka_unit_test(test_pointee_taken_away_other_cpu_efault),
 		cmocka_unit_test(test_errno_left_alone),
 		cmocka_unit_test(test_unregistered_thread),
 	};

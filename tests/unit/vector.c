@@ -135,15 +135,20 @@ static void test_errno_left_alone(void **state)
 	assert_int_equal(word, 6);
 }
 
-/* Memory that is there but not to be written, or not to be read. */
+/*
+ * Memory that is there but not to be written, or not to be read. A vector with two stores is
+ * never a sequence, so nothing is taken for granted that an operation has found before.
+ */
 static void test_protected_memory_efault(void **state)
 {
 	char *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int64_t word = 5;
-	struct cpu_op to_page = { .op = CPU_MEMCPY_OP, .len = 8,
-		.u.memcpy_op = { .dst = (uintptr_t)page, .src = (uintptr_t)&word } };
-	struct cpu_op from_page = { .op = CPU_MEMCPY_OP, .len = 8,
-		.u.memcpy_op = { .dst = (uintptr_t)&word, .src = (uintptr_t)page } };
+	int64_t word = 5, flag = 0;
+	struct cpu_op set_flag = { .op = CPU_STORE_IMM_OP, .len = 8,
+		.u.immediate_op = { .p = (uintptr_t)&flag, .value = 1 } };
+	struct cpu_op to_page[] = { set_flag, { .op = CPU_MEMCPY_OP, .len = 8,
+		.u.memcpy_op = { .dst = (uintptr_t)page, .src = (uintptr_t)&word } } };
+	struct cpu_op from_page[] = { set_flag, { .op = CPU_MEMCPY_OP, .len = 8,
+		.u.memcpy_op = { .dst = (uintptr_t)&word, .src = (uintptr_t)page } } };
 
 	int other = other_cpu(allowed_cpu(0));
 
@@ -152,15 +157,22 @@ static void test_protected_memory_efault(void **state)
 		skip_because("only one CPU");
 	pin_to(allowed_cpu(0));
 	assert_ptr_not_equal(page, MAP_FAILED);
-	assert_int_equal(rseq_op(&to_page, 1, other, 0), -EFAULT);
-	assert_int_equal(rseq_op(&from_page, 1, other, 0), 0);
+	assert_int_equal(rseq_op(to_page, 2, other, 0), -EFAULT);
+	assert_int_equal(rseq_op(to_page + 1, 1, other, 0), -EFAULT);
+	assert_int_equal(flag, 0);
+	assert_int_equal(rseq_op(from_page + 1, 1, other, 0), 0);
+	assert_int_equal(rseq_op(from_page, 2, other, 0), 0);
 	assert_int_equal(word, 0);
+	assert_int_equal(flag, 1);
 	assert_int_equal(mprotect(page, 4096, PROT_NONE), 0);
 	word = 5;
-	assert_int_equal(rseq_op(&from_page, 1, other, 0), -EFAULT);
-	from_page.u.memcpy_op.expect_fault_src = 1;
-	assert_int_equal(rseq_op(&from_page, 1, other, 0), -EAGAIN);
+	flag = 0;
+	assert_int_equal(rseq_op(from_page, 2, other, 0), -EFAULT);
+	from_page[1].u.memcpy_op.expect_fault_src = 1;
+	assert_int_equal(rseq_op(from_page, 2, other, 0), -EAGAIN);
+	assert_int_equal(rseq_op(from_page + 1, 1, other, 0), -EAGAIN);
 	assert_int_equal(word, 5);
+	assert_int_equal(flag, 0);
 	unpin();
 	munmap(page, 4096);
 }

@@ -53,16 +53,17 @@ static enum right right_to_store(const struct cpu_op *ops, unsigned int nr_ops)
 	return STORE_WORD;
 }
 
-static int check_operand(uint64_t addr, uint32_t len, enum access access)
+static int check_operand(uint64_t addr, uint32_t len, enum access access, bool fault_expected)
 {
 	enum right right = access == ACCESS_WRITE ? store_right : READ;
 
+	(void)fault_expected;
 	return vector_may(addr, len, right, rules) ? 0 : -EFAULT;
 }
 
-static int watch_operand(uint64_t addr, uint32_t len, enum access access)
+static int watch_operand(uint64_t addr, uint32_t len, enum access access, bool fault_expected)
 {
-	(void)access;
+	(void)access, (void)fault_expected;
 	layout_watch(addr, len);
 	return 0;
 }
