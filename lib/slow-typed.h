@@ -150,7 +150,6 @@ int SLOW(cmpnev_storeoffp_load)(T *v, T expectnot, intptr_t voffp, T *load, int 
 
 int SLOW(offset_deref_addv)(T *ptr, intptr_t off, T inc, int cpu, int outcome)
 {
-	T *p = (T *)((char *)ptr + off);
 	struct slow s = BEGIN;
 	struct follow f = { 0 };
 	int ret;
@@ -158,11 +157,16 @@ int SLOW(offset_deref_addv)(T *ptr, intptr_t off, T inc, int cpu, int outcome)
 	RETRY(SEQUENCE(offset_deref_addv)(ptr, off, inc, cpu, s.tags));
 	if (s.outcome >= 0)
 		return s.outcome;
-	while (!(ret = FOLLOW(copy(CPU_MEMCPY_OP, &f.pointer, p, SIZE)))) {
-		T *word = (T *)f.pointer;
+	while (!(ret = FOLLOW(copy(CPU_MEMCPY_OP, &f.pointer, ptr, SIZE)))) {
+		T *field = (T *)(f.pointer + off);
 
-		ret = VECTOR(number(CPU_COMPARE_EQ_IMM_OP, p, SIZE, f.pointer),
-			     expect_fault(number(ADD, word, SIZE, inc), 0));
+		ret = FOLLOW(number(CPU_COMPARE_EQ_IMM_OP, ptr, SIZE, f.pointer),
+			     expect_fault(copy(CPU_MEMCPY_OP, &f.next, field, SIZE), 1));
+		if (!ret)
+			ret = VECTOR(number(CPU_COMPARE_EQ_IMM_OP, ptr, SIZE, f.pointer),
+				     expect_fault(number(CPU_COMPARE_EQ_IMM_OP, field, SIZE,
+							 f.next), 0),
+				     expect_fault(number(ADD, (T *)f.next, SIZE, inc), 0));
 		if (!start_over(&f, &ret))
 			break;
 	}

@@ -129,18 +129,18 @@ static struct cpu_op copy(int op, void *dst, const void *src, size_t len)
 #define FOLLOWS_MAX	100
 
 struct follow {
-	intptr_t pointer;
-	unsigned int nowhere;	/* times that it led there */
+	intptr_t pointer, next;
+	unsigned int nowhere;	/* times that they led there */
 };
 
-/* Let a vector read the pointer. */
+/* Let a vector read a pointer. */
 static int follow(struct slow *s, struct follow *f, const struct cpu_op *ops,
 		  unsigned int nr_ops)
 {
-	intptr_t was = f->pointer;
+	struct follow was = *f;
 	int ret = slow_end(s, ops, nr_ops);
 
-	if (f->pointer != was)
+	if (f->pointer != was.pointer || f->next != was.next)
 		f->nowhere = 0;
 	return ret;
 }
@@ -156,13 +156,13 @@ static struct cpu_op expect_fault(struct cpu_op op, int operand)
 }
 
 /*
- * The pointer has changed, as often as others please, or leads nowhere: -EFAULT where it
+ * A pointer has changed, as often as others please, or leads nowhere: -EFAULT where it
  * has done so time and again.
  */
 static bool start_over(struct follow *f, int *ret)
 {
 	if (*ret != -EAGAIN)
-		return *ret == 1;
+		return *ret > 0;
 	if (++f->nowhere < FOLLOWS_MAX)
 		return true;
 	*ret = -EFAULT;

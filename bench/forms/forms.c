@@ -18,6 +18,7 @@ void forms_init(void)
 	for (cpu = 0; cpu < CPUS_MAX; cpu++) {
 		data[cpu].list = (intptr_t)&data[cpu].node;
 		data[cpu].to_v = (intptr_t)&data[cpu].v;
+		data[cpu].to_to_v = (intptr_t)&data[cpu].to_v;
 		pthread_mutex_init(&data[cpu].mutex, NULL);
 	}
 	memset(copy_src, 1, sizeof(copy_src));
@@ -140,10 +141,10 @@ LOOPS(pop_push_by_hand, AT(rseq_op_current_cpu(),
 OURS(pop_push, rseq_op_cmpnev_storeoffp_load(&d->list, 0, 0, &old, cpu);
      rseq_op_cmpeqv_storev(&d->list, 0, (intptr_t)&d->node, cpu);)
 
-UNLOCKED(offset_deref_addv, *(intptr_t *)d->to_v += 1;)
-WITH_LOCK(offset_deref_addv, __atomic_fetch_add((intptr_t *)d->to_v, 1, __ATOMIC_SEQ_CST);)
-BARE(offset_deref_addv, &d->to_v, 0, 1)
-OURS(offset_deref_addv, rseq_op_offset_deref_addv(&d->to_v, 0, 1, cpu);)
+UNLOCKED(offset_deref_addv, **(intptr_t **)d->to_to_v += 1;)
+WITH_LOCK(offset_deref_addv, __atomic_fetch_add(*(intptr_t **)d->to_to_v, 1, __ATOMIC_SEQ_CST);)
+BARE(offset_deref_addv, &d->to_to_v, 0, 1)
+OURS(offset_deref_addv, rseq_op_offset_deref_addv(&d->to_to_v, 0, 1, cpu);)
 
 /* Variants, and vectors: compared with nothing but what they are variants of. */
 OURS(addv32, rseq_op_addv32(&d->v32, 1, cpu);)

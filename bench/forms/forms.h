@@ -54,7 +54,7 @@ struct data {
 	int32_t v32;
 	intptr_t list;
 	intptr_t node;		/* the only one: holds the address of the next, 0 */
-	intptr_t to_v;
+	intptr_t to_v, to_to_v;
 	_Alignas(128) pthread_mutex_t mutex;
 };
 

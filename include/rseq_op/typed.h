@@ -322,12 +322,14 @@ static inline int RSEQ_OP_NAME(seq_offset_deref_addv)(RSEQ_OP_T *ptr, intptr_t o
 {
 	__asm__ goto (
 		RSEQ_OP_ASM_BEGIN
-		RSEQ_OP_ASM_LOAD_POINTER(ptr_off)
+		RSEQ_OP_ASM_LOAD_POINTER(ptr)
+		RSEQ_OP_ASM_FOLLOW(off)
 		RSEQ_OP_ASM_COMMIT_ADD_POINTED(inc)
 		RSEQ_OP_ASM_END
 		: /* no outputs */
 		: RSEQ_OP_IN_SECTION(cpu, tags),
-		  RSEQ_OP_IN_MEM(ptr_off, (RSEQ_OP_T *)((char *)ptr + off)),
+		  RSEQ_OP_IN_MEM(ptr, ptr),
+		  RSEQ_OP_IN_WORD(off, off),
 		  RSEQ_OP_IN_WORD(inc, inc)
 		: RSEQ_OP_CLOBBERS
 		: aborted, elsewhere);
@@ -619,13 +621,18 @@ static inline int RSEQ_OP_NAME(cmpnev_storeoffp_load)(RSEQ_OP_T *v, RSEQ_OP_T ex
 }
 
 /**
- * rseq_op_offset_deref_addv() - add to the word that a word points to
- * @ptr:	Data of @cpu.
- * @off:	Offset from @ptr, in bytes, of a word that holds an address.
- * @inc:	Added to the word at that address, wrapping around.
- * @cpu:	Whose data all three are; any possible CPU.
+ * rseq_op_offset_deref_addv() - add to the word that a field of what is pointed to points to
+ * @ptr:	A word that holds an address, as of a structure.
+ * @off:	Offset from that address, in bytes, of a word that holds an address.
+ * @inc:	Added to the word at that one, wrapping around.
+ * @cpu:	Whose data all three words are; any possible CPU.
  *
- * **(intptr_t **)((char *)ptr + off) += inc
+ * **(intptr_t **)(*ptr + off) += inc
+ *
+ * All is loaded in the sequence: who replaces what @ptr points to, and then waits for a
+ * fence, knows that nobody adds by the old one any more. As librseq's
+ * rseq_load_add_load_load_add_store__ptr(). What the addresses lead to stays mapped; if not,
+ * it is a SIGSEGV in the sequence.
  *
  * Return: 0, or -errno.
  */

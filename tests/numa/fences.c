@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * fences [ROUNDS]: what a fence promises to one who frees memory. A pointer leads to one of
- * two blocks; threads add through it, by sequences where they are and by vectors from
- * elsewhere:
+ * two blocks, which have a word and its address; threads add through it, by sequences where
+ * they are and by vectors from elsewhere:
  *
  *	owner				others, for the CPU or the concurrency ID
- *	pointer: the other block	load the pointer, add to what it points to
+ *	pointer: the other block	load the pointer, the address there, add to the word
  *	fence
  *	the old block stays as it is
  *
@@ -22,6 +22,7 @@ enum index { CPU, CID };
 
 struct block {
 	_Alignas(64) intptr_t sum;
+	intptr_t to_sum;
 };
 
 static unsigned int rounds = 3000;
@@ -30,13 +31,15 @@ static intptr_t pointer;
 static enum index indexed_by;
 static int target;
 
+#define TO_SUM	((intptr_t)offsetof(struct block, to_sum))
+
 /* The first thread is on the target, if that is a CPU. */
 static void add(struct worker *w)
 {
 	while (!workers_stopping()) {
 		int ret = indexed_by == CPU ?
-			rseq_op_offset_deref_addv(&pointer, 0, 1, target) :
-			rseq_op_offset_deref_addv_cid(&pointer, 0, 1, target);
+			rseq_op_offset_deref_addv(&pointer, TO_SUM, 1, target) :
+			rseq_op_offset_deref_addv_cid(&pointer, TO_SUM, 1, target);
 
 		if (ret)
 			wrong(w, "%d", ret);
@@ -70,7 +73,8 @@ static void check_fence(enum index by, int index, int (*fence)(int cpu))
 
 	indexed_by = by;
 	target = index;
-	memset(blocks, 0, sizeof(blocks));
+	for (i = 0; i < 2; i++)
+		blocks[i] = (struct block){ 0, (intptr_t)&blocks[i].sum };
 	pointer = (intptr_t)&blocks[0];
 	start_workers(w, ARRAY_SIZE(w), add, NULL, cpu_of);
 	for (i = 0; i < rounds; i++) {

@@ -8,7 +8,7 @@
 
 struct NAME(place) {
 	T tickets, token, bits, head_word, seen, pointed;
-	intptr_t list, to_pointed;
+	intptr_t list, self, to_pointed;
 	T records;			/* how many have been written */
 	unsigned char ring[RING][RECORD];
 	struct node node[NODES];
@@ -137,8 +137,7 @@ static void NAME(move_node)(struct worker *w, struct NAME(place) *p, int index)
 
 static void NAME(add_pointed)(struct worker *w, struct NAME(place) *p, int index)
 {
-	MUST(w, offset_deref_addv, &p->list, offsetof(struct NAME(place), to_pointed) -
-	     offsetof(struct NAME(place), list), 3, index);
+	MUST(w, offset_deref_addv, &p->self, offsetof(struct NAME(place), to_pointed), 3, index);
 	NAME(threads)[w->index].pointed[index] += 3;
 }
 #endif
@@ -174,6 +173,7 @@ static void NAME(set_up)(void)
 		struct NAME(place) *p = &NAME(places)[i];
 
 		p->token = i + 1;
+		p->self = (intptr_t)p;
 		p->to_pointed = (intptr_t)&p->pointed;
 		for (k = 0; k < NODES; k++) {
 			p->node[k].next = p->list;

@@ -99,7 +99,7 @@ static bool trap_calls(void)
 	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
-static intptr_t v, v2, old, list, node, to_v = (intptr_t)&v;
+static intptr_t v, v2, old, list, node, to_v = (intptr_t)&v, to_to_v = (intptr_t)&to_v;
 static char src[256], dst[256];
 
 static unsigned long run_all(int cpu, int cid)
@@ -126,7 +126,7 @@ static unsigned long run_all(int cpu, int cid)
 							  cpu);
 		list = (intptr_t)&node;
 		failed += !!rseq_op_cmpnev_storeoffp_load(&list, 0, 0, &old, cpu);
-		failed += !!rseq_op_offset_deref_addv(&to_v, 0, 1, cpu);
+		failed += !!rseq_op_offset_deref_addv(&to_to_v, 0, 1, cpu);
 		failed += !!rseq_op(&add, 1, cpu, 0);
 	}
 	return failed;

@@ -10,7 +10,7 @@
 static const enum rseq_percpu_mode modes[] = { RSEQ_PERCPU_CPU_ID, RSEQ_PERCPU_MM_CID };
 static const enum rseq_mo orders[] = { RSEQ_MO_RELAXED, RSEQ_MO_RELEASE };
 
-static intptr_t v, v2, load, to_v2[2];
+static intptr_t v, v2, load, to_v2[3];
 static struct node { intptr_t value, next; } nodes[2];
 static char dst[200], src[200];
 
@@ -35,7 +35,8 @@ static void check(enum rseq_mo mo, enum rseq_percpu_mode mode, int cpu)
 	assert_int_equal(rseq_load_cbne_memcpy_store__ptr(mo, mode, &v, 12, dst, src,
 							  sizeof(src), 13, cpu), 0);
 	assert_memory_equal(dst, src, sizeof(src));
-	to_v2[1] = (intptr_t)&v2;
+	to_v2[0] = (intptr_t)&to_v2[1];
+	to_v2[2] = (intptr_t)&v2;
 	assert_int_equal(rseq_load_add_load_load_add_store__ptr(mo, mode, to_v2,
 								sizeof(to_v2[0]), 3, cpu), 0);
 	assert_int_equal(v2, 11);

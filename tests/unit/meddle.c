@@ -104,40 +104,59 @@ static int supervise(int (*run)(void), meddle_fn meddle)
 }
 
 /*
- * A pointer that has changed whenever what it points to is to be changed, and is what it
- * was when it is looked at again, leads somewhere all the same.
+ * A pointer that has changed whenever what it leads to is to be changed, and is what it was
+ * when it is looked at again, leads somewhere all the same. There are two on the way.
  */
 
 #define CHANGES	150
 
-static intptr_t first, second, pointer;
+static intptr_t first, second, to_first, to_second, pointer;
 
 static int add_behind_pointer(void)
 {
 	return rseq_op_offset_deref_addv(&pointer, 0, 1, allowed_cpu(1));
 }
 
-/* One vector looks at the pointer, the next follows it. */
-static int change_pointer(int n)
+/* One vector looks at the pointer, one at the next, the third follows both. */
+static void change(int n, intptr_t *word, intptr_t *is, intptr_t *while_followed)
 {
 	int vector = n / calls_per_vector();
-	bool follows = vector % 2 && vector < 2 * CHANGES;
+	bool follows = vector % 3 == 2 && vector < 3 * CHANGES;
 
 	if (n % calls_per_vector() == 0)
-		__atomic_store_n(&pointer, (intptr_t)(follows ? &second : &first),
+		__atomic_store_n(word, (intptr_t)(follows ? while_followed : is),
 				 __ATOMIC_RELAXED);
+}
+
+static int change_pointer(int n)
+{
+	change(n, &pointer, &to_first, &to_second);
 	return 0;
+}
+
+static int change_next(int n)
+{
+	change(n, &to_first, &first, &second);
+	return 0;
+}
+
+static void check_followed(meddle_fn meddle)
+{
+	first = second = 0;
+	to_first = (intptr_t)&first;
+	to_second = (intptr_t)&second;
+	pointer = (intptr_t)&to_first;
+	assert_int_equal(supervise(add_behind_pointer, meddle), 0);
+	assert_int_equal(first, 1);
+	assert_int_equal(second, 0);
 }
 
 static void test_pointer_that_changes_back_is_followed(void **state)
 {
 	(void)state;
 	need_calls();
-	first = second = 0;
-	pointer = (intptr_t)&first;
-	assert_int_equal(supervise(add_behind_pointer, change_pointer), 0);
-	assert_int_equal(first, 1);
-	assert_int_equal(second, 0);
+	check_followed(change_pointer);
+	check_followed(change_next);
 }
 
 /* A pointer that stays, and leads nowhere, is an error in the end. */
@@ -154,6 +173,10 @@ static void test_pointer_to_nowhere_efault(void **state)
 	pointer = 64;
 	assert_int_equal(supervise(add_behind_pointer, leave_alone), -EFAULT);
 	assert_int_equal(pointer, 64);
+	pointer = (intptr_t)&to_first;
+	to_first = 64;
+	assert_int_equal(supervise(add_behind_pointer, leave_alone), -EFAULT);
+	assert_int_equal(to_first, 64);
 }
 
 /*

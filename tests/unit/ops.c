@@ -322,9 +322,9 @@ static void test_pointee_taken_away_other_cpu_efault(void **state)
 		skip_because("only one CPU");
 	pin_to(cpu);
 	set((intptr_t)page, 7);
-	assert_int_equal(rseq_op_addv(page, 1, other), 0);
+	assert_int_equal(rseq_op_storev(page, (intptr_t)&page[1], other), 0);
 	assert_int_equal(rseq_op_offset_deref_addv(&mem.v, 0, 1, other), 0);
-	assert_int_equal(*page, 2);
+	assert_int_equal(page[1], 1);
 	munmap(page, (size_t)PAGE);
 	assert_int_equal(rseq_op_offset_deref_addv(&mem.v, 0, 1, other), -EFAULT);
 	check((intptr_t)page, 7);

@@ -22,11 +22,11 @@ static int NAME(call_each)(void)
 	ret |= NAME(cmpeqv_storev_storev)(&v, 4, &v2, 1, 5, 0);
 	ret |= NAME(cmpeqv_memcpy_storev)(&v, 5, &v2, &old, sizeof(v2), 6, 0);
 #if RSEQ_OP_POINTERS
-	static intptr_t word, node[1], *to_word = &word;
+	static intptr_t word, node[1], *to_word = &word, **to_to_word = &to_word;
 
 	v = (intptr_t)node;
 	ret |= NAME(cmpnev_storeoffp_load)(&v, 0, 0, &old, 0);
-	ret |= NAME(offset_deref_addv)((intptr_t *)&to_word, 0, 1, 0);
+	ret |= NAME(offset_deref_addv)((intptr_t *)&to_to_word, 0, 1, 0);
 #endif
 	return ret;
 }

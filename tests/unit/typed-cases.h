@@ -20,7 +20,7 @@ static struct NAME(memory) {
 	char src[NR_COPIED];
 	char end[16];
 	intptr_t node[4];
-	intptr_t to_node[2];
+	intptr_t to_node[3];
 } IS, EXPECTED;
 
 /* Random memory, with what a case relies on; and a copy, for what is expected. */
@@ -29,7 +29,8 @@ static void NAME(set)(T v, T v2)
 	fill(&IS, sizeof(IS));
 	IS.v = v;
 	IS.v2 = v2;
-	IS.to_node[1] = (intptr_t)&IS.node[2];
+	IS.to_node[0] = (intptr_t)&IS.to_node[1];
+	IS.to_node[2] = (intptr_t)&IS.node[2];
 	memcpy(&EXPECTED, &IS, sizeof(IS));
 }
 

@@ -128,9 +128,12 @@
 
 #define RSEQ_OP_ASM_LOAD_POINTER(mem)	RSEQ_OP_ASM_LOAD(mem)
 
-#define RSEQ_OP_ASM_COMMIT_FOLLOWED(offset, mem)			\
+#define RSEQ_OP_ASM_FOLLOW(offset)					\
 	RSEQ_OP_ASM_DELAY						\
-	"ldr	x9, [x9, %x[" #offset "]]\n\t"				\
+	"ldr	x9, [x9, %x[" #offset "]]\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_FOLLOWED(offset, mem)			\
+	RSEQ_OP_ASM_FOLLOW(offset)					\
 	RSEQ_OP_INSN_STORE "x9, %[" #mem "]\n\t"			\
 	"2:\n\t"
 

@@ -126,10 +126,13 @@
 	"movl	%[" #mem "], %%ecx\n\t"					\
 	"movl	(%%ecx), %%eax\n\t"
 
-#define RSEQ_OP_ASM_COMMIT_FOLLOWED(offset, mem)			\
+#define RSEQ_OP_ASM_FOLLOW(offset)					\
 	RSEQ_OP_ASM_DELAY						\
 	"addl	%[" #offset "], %%eax\n\t"				\
-	"movl	(%%eax), %%eax\n\t"					\
+	"movl	(%%eax), %%eax\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_FOLLOWED(offset, mem)			\
+	RSEQ_OP_ASM_FOLLOW(offset)					\
 	"movl	%[" #mem "], %%ecx\n\t"					\
 	"movl	%%eax, (%%ecx)\n\t"					\
 	"2:\n\t"

@@ -139,17 +139,20 @@
 	"2:\n\t"
 
 /*
- * Pointers are followed within the section: load p from mem, add an offset, and
- * commit what p points to, or modify it.
+ * Pointers are followed within the section: load p from mem; load the next from an offset
+ * behind it, and commit that; or commit an addition to what p points to.
  */
 #define RSEQ_OP_ASM_LOAD_POINTER(mem)					\
 	RSEQ_OP_ASM_DELAY						\
 	"movq	%[" #mem "], %%rax\n\t"
 
-#define RSEQ_OP_ASM_COMMIT_FOLLOWED(offset, mem)			\
+#define RSEQ_OP_ASM_FOLLOW(offset)					\
 	RSEQ_OP_ASM_DELAY						\
 	"addq	%[" #offset "], %%rax\n\t"				\
-	"movq	(%%rax), %%rax\n\t"					\
+	"movq	(%%rax), %%rax\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_FOLLOWED(offset, mem)			\
+	RSEQ_OP_ASM_FOLLOW(offset)					\
 	"movq	%%rax, %[" #mem "]\n\t"				\
 	"2:\n\t"
 

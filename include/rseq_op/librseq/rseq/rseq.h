@@ -77,7 +77,7 @@ static inline int rseq_load_add_store__ptr(enum rseq_mo mo, enum rseq_percpu_mod
 	return RSEQ_OP_LIBRSEQ(mo, mode, addv, v, count, cpu);
 }
 
-/* Add @inc to the word whose address lies @off behind @ptr. */
+/* Add @inc to the word whose address lies @off behind what @ptr points to. */
 static inline int rseq_load_add_load_load_add_store__ptr(enum rseq_mo mo,
 							 enum rseq_percpu_mode mode,
 							 intptr_t *ptr, long off, intptr_t inc,
