@@ -44,6 +44,9 @@ extern const int nr_operations;
 /* LIBRSEQ's loops of an operation, or NULL. NULL itself where built without librseq. */
 const loop_fn *librseq_loops(const char *operation) __attribute__((weak));
 
+/* Where its sequences come from. */
+extern const char librseq_origin[] __attribute__((weak));
+
 /* A byte at a time, as the copy of a sequence may be. */
 extern const loop_fn *const byte_copy_loops;
 

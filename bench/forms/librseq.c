@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: MIT
 /*
  * The operations by librseq, which need not be there: this file is built where pkg-config
- * finds it. Nothing of rseq_op is included here. As its users do, a caller of librseq
- * tries again until its operation has committed.
+ * finds it, or with what the kernel's selftests have. Nothing of rseq_op is included here. As
+ * its users do, a caller of librseq tries again until its operation has committed.
  */
 #include <string.h>
 
-#include <rseq/rseq.h>
+#ifdef LIBRSEQ_OF_KERNEL
+# include <rseq.h>
+# define rseq_load_add_store__ptr			rseq_addv
+# define rseq_load_cbne_store__ptr			rseq_cmpeqv_storev
+# define rseq_load_cbne_load_cbne_store__ptr		rseq_cmpeqv_cmpeqv_storev
+# define rseq_load_cbne_store_store__ptr		rseq_cmpeqv_trystorev_storev
+# define rseq_load_cbne_memcpy_store__ptr		rseq_cmpeqv_trymemcpy_storev
+# define rseq_load_cbeq_store_add_load_store__ptr	rseq_cmpnev_storeoffp_load
+# define rseq_load_add_load_load_add_store__ptr		rseq_offset_deref_addv
+# define ORIGIN						"the kernel's selftests, by earlier names"
+#else
+# include <rseq/rseq.h>
+# define ORIGIN						"its library"
+#endif
 
 #include "forms.h"
+
+const char librseq_origin[] = ORIGIN;
 
 static intptr_t old;
 
@@ -62,7 +77,7 @@ LOOPS(pop_push,
 							  (intptr_t)&d->node, cpu), 0))
 		;)
 BY_CPU(offset_deref_addv,
-       rseq_load_add_load_load_add_store__ptr(CPU_ID, &d->to_v, 0, 1, cpu))
+       rseq_load_add_load_load_add_store__ptr(CPU_ID, &d->to_to_v, 0, 1, cpu))
 
 static const struct {
 	const char *operation;
