@@ -294,9 +294,9 @@ static inline int RSEQ_OP_NAME(seq_cmpnev_storeoffp_load)(RSEQ_OP_T *v, RSEQ_OP_
 	__asm__ goto (
 		RSEQ_OP_ASM_EXIT(equal)
 		RSEQ_OP_ASM_BEGIN
-		RSEQ_OP_ASM_CMPNE(v, expectnot, equal)
-		RSEQ_OP_ASM_FETCH(v, load)
 		RSEQ_OP_ASM_LOAD_POINTER(v)
+		RSEQ_OP_ASM_CMPNE_POINTER(expectnot, equal)
+		RSEQ_OP_ASM_STORE_POINTER(load)
 		RSEQ_OP_ASM_COMMIT_FOLLOWED(voffp, v)
 		RSEQ_OP_ASM_END
 		: /* no outputs */

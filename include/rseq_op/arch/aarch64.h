@@ -98,12 +98,6 @@
 	"cmp	" RSEQ_OP_SCRATCH(9) ", " RSEQ_OP_R(reg) "\n\t"		\
 	"b.ne	%l[" #label "]\n\t"
 
-#define RSEQ_OP_ASM_CMPNE(mem, reg, label)				\
-	RSEQ_OP_ASM_DELAY						\
-	RSEQ_OP_ASM_LOAD(mem)						\
-	"cmp	" RSEQ_OP_SCRATCH(9) ", " RSEQ_OP_R(reg) "\n\t"		\
-	"b.eq	%l[" #label "]\n\t"
-
 #define RSEQ_OP_ASM_STORE(mem, reg)					\
 	RSEQ_OP_ASM_DELAY						\
 	"str	" RSEQ_OP_R(reg) ", %[" #mem "]\n\t"
@@ -127,6 +121,14 @@
 	"2:\n\t"
 
 #define RSEQ_OP_ASM_LOAD_POINTER(mem)	RSEQ_OP_ASM_LOAD(mem)
+
+#define RSEQ_OP_ASM_CMPNE_POINTER(reg, label)				\
+	"cmp	x9, %x[" #reg "]\n\t"					\
+	"b.eq	%l[" #label "]\n\t"
+
+#define RSEQ_OP_ASM_STORE_POINTER(to)					\
+	RSEQ_OP_ASM_DELAY						\
+	"str	x9, %[" #to "]\n\t"
 
 #define RSEQ_OP_ASM_FOLLOW(offset)					\
 	RSEQ_OP_ASM_DELAY						\

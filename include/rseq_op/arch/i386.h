@@ -95,12 +95,6 @@
 	"cmpl	%%eax, (%%ecx)\n\t"					\
 	"jne	%l[" #label "]\n\t"
 
-#define RSEQ_OP_ASM_CMPNE(mem, reg, label)				\
-	RSEQ_OP_ASM_DELAY						\
-	RSEQ_OP_ASM_WORD(mem, reg)					\
-	"cmpl	%%eax, (%%ecx)\n\t"					\
-	"je	%l[" #label "]\n\t"
-
 #define RSEQ_OP_ASM_STORE(mem, reg)					\
 	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_ASM_WORD(mem, reg)					\
@@ -108,8 +102,7 @@
 
 #define RSEQ_OP_ASM_FETCH(mem, to)					\
 	RSEQ_OP_ASM_LOAD_POINTER(mem)					\
-	"movl	%[" #to "], %%ecx\n\t"					\
-	"movl	%%eax, (%%ecx)\n\t"
+	RSEQ_OP_ASM_STORE_POINTER(to)
 
 #define RSEQ_OP_ASM_COMMIT_STORE(mem, reg)				\
 	RSEQ_OP_ASM_STORE(mem, reg)					\
@@ -125,6 +118,15 @@
 	RSEQ_OP_ASM_DELAY						\
 	"movl	%[" #mem "], %%ecx\n\t"					\
 	"movl	(%%ecx), %%eax\n\t"
+
+#define RSEQ_OP_ASM_CMPNE_POINTER(reg, label)				\
+	"cmpl	%[" #reg "], %%eax\n\t"					\
+	"je	%l[" #label "]\n\t"
+
+#define RSEQ_OP_ASM_STORE_POINTER(to)					\
+	RSEQ_OP_ASM_DELAY						\
+	"movl	%[" #to "], %%ecx\n\t"					\
+	"movl	%%eax, (%%ecx)\n\t"
 
 #define RSEQ_OP_ASM_FOLLOW(offset)					\
 	RSEQ_OP_ASM_DELAY						\

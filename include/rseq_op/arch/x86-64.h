@@ -107,16 +107,11 @@
 	"movslq	%%fs:(%[cid]), %%rax\n\t"				\
 	RSEQ_OP_ASM_CMPTAG
 
-/* Leave unless mem is reg; if it is. */
+/* Leave unless mem is reg. */
 #define RSEQ_OP_ASM_CMPEQ(mem, reg, label)				\
 	RSEQ_OP_ASM_DELAY						\
 	RSEQ_OP_INSN("cmp") "%[" #reg "], %[" #mem "]\n\t"		\
 	"jne	%l[" #label "]\n\t"
-
-#define RSEQ_OP_ASM_CMPNE(mem, reg, label)				\
-	RSEQ_OP_ASM_DELAY						\
-	RSEQ_OP_INSN("cmp") "%[" #reg "], %[" #mem "]\n\t"		\
-	"je	%l[" #label "]\n\t"
 
 #define RSEQ_OP_ASM_STORE(mem, reg)					\
 	RSEQ_OP_ASM_DELAY						\
@@ -139,12 +134,21 @@
 	"2:\n\t"
 
 /*
- * Pointers are followed within the section: load p from mem; load the next from an offset
- * behind it, and commit that; or commit an addition to what p points to.
+ * Pointers are followed within the section: load p from mem; leave if it is reg; store it to
+ * another place; load the next from an offset behind it, and commit that; or commit an
+ * addition to what p points to.
  */
 #define RSEQ_OP_ASM_LOAD_POINTER(mem)					\
 	RSEQ_OP_ASM_DELAY						\
 	"movq	%[" #mem "], %%rax\n\t"
+
+#define RSEQ_OP_ASM_CMPNE_POINTER(reg, label)				\
+	"cmpq	%[" #reg "], %%rax\n\t"					\
+	"je	%l[" #label "]\n\t"
+
+#define RSEQ_OP_ASM_STORE_POINTER(to)					\
+	RSEQ_OP_ASM_DELAY						\
+	"movq	%%rax, %[" #to "]\n\t"
 
 #define RSEQ_OP_ASM_FOLLOW(offset)					\
 	RSEQ_OP_ASM_DELAY						\
