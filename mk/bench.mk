@@ -5,7 +5,7 @@
 # sequences are taken from the kernel's source, whose selftests have them, by earlier names.
 
 forms := $(B)/bench/forms/forms.o
-kernel_tools := $(B)/bench/forms/tools
+kernel_tools := $(B)/kernel-tools
 selftests := $(kernel_tools)/testing/selftests/rseq
 kernel_source := $(lastword $(sort $(wildcard /usr/src/linux-source-6.*.tar.xz)))
 ifeq ($(shell pkg-config --exists librseq 2>/dev/null && echo yes),yes)

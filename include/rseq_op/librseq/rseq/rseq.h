@@ -11,6 +11,9 @@
  * finds it. What differs is progress: none of them ends in an abort, so the loop around
  * a call comes to an end at its first turn, also when the CPU is another one.
  *
+ * A program that waits for sequences by membarrier(2) itself calls rseq_op_fence() or
+ * rseq_op_fence_all() instead: a fallback that is emulated is no sequence.
+ *
  * Return: 0, 1 where a comparison did not hold, or -1. That is an invalid argument, as in
  * librseq, or one of the errors that only rseq_op(3) knows: memory that is not accessible,
  * and a backend that refuses, has no memory or is missing. None of them goes away when the
