@@ -7,26 +7,29 @@
 forms := $(B)/bench/forms/forms.o
 kernel_tools := $(B)/kernel-tools
 selftests := $(kernel_tools)/testing/selftests/rseq
-kernel_source := $(lastword $(sort $(wildcard /usr/src/linux-source-6.*.tar.xz)))
+kernel_source := /usr/src/linux-source-6.12.tar.xz
 ifeq ($(shell pkg-config --exists librseq 2>/dev/null && echo yes),yes)
 forms += $(B)/bench/forms/librseq.o
-$(B)/bench/forms/librseq.o: CFLAGS += $(shell pkg-config --cflags librseq)
+$(B)/bench/forms/librseq.o: need_cflags += $(shell pkg-config --cflags librseq)
 forms_libs := $(shell pkg-config --libs librseq)
-else ifneq ($(kernel_source),)
+else ifneq ($(wildcard $(kernel_source)),)
 forms += $(B)/bench/forms/librseq.o $(selftests)/rseq.o
-$(B)/bench/forms/librseq.o: CFLAGS += -DLIBRSEQ_OF_KERNEL -isystem $(selftests)
+$(B)/bench/forms/librseq.o: need_cflags += -DLIBRSEQ_OF_KERNEL -isystem $(selftests)
 $(B)/bench/forms/librseq.o: $(selftests)/rseq.c
+endif
 
+# Complete, or not there.
 $(selftests)/rseq.c: $(kernel_source)
-	$(call say,TAR,$(@D)) mkdir -p $(kernel_tools) && \
-		tar -xmf $< -C $(kernel_tools) --strip-components=2 --wildcards '*/tools/include' \
-		'*/tools/testing/selftests/rseq' '*/tools/testing/selftests/kselftest.h'
+	$(call say,TAR,$(kernel_tools)) rm -rf $(kernel_tools) $(kernel_tools).new && \
+		mkdir -p $(kernel_tools).new && \
+		tar -xmf $< -C $(kernel_tools).new --strip-components=2 --wildcards '*/tools/include' \
+		'*/tools/testing/selftests/rseq' '*/tools/testing/selftests/kselftest.h' && \
+		mv $(kernel_tools).new $(kernel_tools)
 
 $(selftests)/rseq.o: $(selftests)/rseq.c
 	$(call say,CC,$@) $(CC) -O2 -w -I$(<D) -I$(kernel_tools)/include -c -o $@ $<
-endif
 
-# Linked anew when librseq has come or gone.
+# Built and linked anew when librseq has come or gone.
 $(B)/bench/forms/with: FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)echo '$(forms)' | cmp -s - $@ || echo '$(forms)' > $@
@@ -34,6 +37,7 @@ $(B)/bench/forms/with: FORCE
 .PHONY: FORCE
 FORCE:
 
+$(B)/bench/forms/librseq.o: $(B)/bench/forms/with
 $(B)/bench/fast $(B)/bench/threads: $(forms) $(B)/bench/forms/with
 
 $(benches): $(B)/%: $(B)/%.o $(static)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The planted faults can be planted: each patch applies to what it is for, without fuzz; and
-# the test that has to catch it is one of "make check". Whether it does is for "make
-# check-mutants". Prints TAP.
+# the test that has to catch it, if it runs on this machine, is one of "make check". Whether it
+# does is for "make check-mutants". Prints TAP.
 . "$(dirname "$0")/../common/tap.bash"
 
 # Of a folder, what does not apply to the kernel with the series.

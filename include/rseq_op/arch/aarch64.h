@@ -120,7 +120,9 @@
 	RSEQ_OP_INSN_STORE RSEQ_OP_SCRATCH(9) ", %[" #mem "]\n\t"	\
 	"2:\n\t"
 
-#define RSEQ_OP_ASM_LOAD_POINTER(mem)	RSEQ_OP_ASM_LOAD(mem)
+#define RSEQ_OP_ASM_LOAD_POINTER(mem)					\
+	RSEQ_OP_ASM_DELAY						\
+	RSEQ_OP_ASM_LOAD(mem)
 
 #define RSEQ_OP_ASM_CMPNE_POINTER(reg, label)				\
 	"cmp	x9, %x[" #reg "]\n\t"					\
