@@ -140,6 +140,31 @@ static int change_next(int n)
 	return 0;
 }
 
+/*
+ * The same where it leads nowhere each time, and has changed the next time: more often than
+ * one that stays is followed. The vector that finds nowhere makes a call only by cpu_opv(2).
+ */
+static void lead_nowhere(int n, intptr_t *word, intptr_t *in_the_end, int vectors)
+{
+	bool by_kernel = rseq_op_backend(NULL) == RSEQ_OP_BACKEND_KERNEL;
+	int attempt = n / calls_per_vector() / (by_kernel ? vectors : vectors - 1);
+
+	__atomic_store_n(word, attempt < CHANGES ? 64 + 64 * (attempt % 2) : (intptr_t)in_the_end,
+			 __ATOMIC_RELAXED);
+}
+
+static int lead_pointer_nowhere(int n)
+{
+	lead_nowhere(n, &pointer, &to_first, 2);
+	return 0;
+}
+
+static int lead_next_nowhere(int n)
+{
+	lead_nowhere(n, &to_first, &first, 3);
+	return 0;
+}
+
 static void check_followed(meddle_fn meddle)
 {
 	first = second = 0;
@@ -157,6 +182,8 @@ static void test_pointer_that_changes_back_is_followed(void **state)
 	need_calls();
 	check_followed(change_pointer);
 	check_followed(change_next);
+	check_followed(lead_pointer_nowhere);
+	check_followed(lead_next_nowhere);
 }
 
 /* A pointer that stays, and leads nowhere, is an error in the end. */
