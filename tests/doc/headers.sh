@@ -23,7 +23,7 @@ try()
 
 for header in include/*/*.h include/rseq_op/librseq/*/*.h; do
 	case $header in
-	*/typed.h|*/variants.h)	continue ;;	# templates
+	*/sequences.h|*/typed.h|*/variants.h)	continue ;;	# templates
 	esac
 	header=${header#include/}
 	header=${header#rseq_op/librseq/}

@@ -3,7 +3,7 @@
 #define RSEQ_OP_ARCH_AARCH64_H
 
 /*
- * The primitives from which typed.h writes each sequence, for aarch64. What each is for
+ * The primitives from which sequences.h writes each sequence, for aarch64. What each is for
  * stands in x86-64.h. Registers x9 to x11 are scratch, x12 and x13 in COPY too.
  */
 

@@ -3,7 +3,7 @@
 #define RSEQ_OP_ARCH_I386_H
 
 /*
- * The primitives from which typed.h writes each sequence, for 32-bit x86. What each is for
+ * The primitives from which sequences.h writes each sequence, for 32-bit x86. What each is for
  * stands in x86-64.h.
  *
  * There are too few registers for the operands of an operation. They may lie on the

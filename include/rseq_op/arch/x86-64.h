@@ -3,7 +3,7 @@
 #define RSEQ_OP_ARCH_X86_64_H
 
 /*
- * The primitives from which typed.h writes each sequence, for x86-64.
+ * The primitives from which sequences.h writes each sequence, for x86-64.
  *
  * A sequence is one asm goto statement:
  *
