@@ -8,15 +8,12 @@ static int RSEQ_OP_NAME(attempt)(struct program *p, int cpu, const int64_t *tags
 	__asm__ goto (
 		RSEQ_OP_ASM_EXIT(stopped)
 		RSEQ_OP_ASM_BEGIN_CPU
-		RSEQ_OP_ASM_COMPARE_STEPS(steps, end, at, stopped)
-		RSEQ_OP_ASM_COMMIT_LAST(last)
+		RSEQ_OP_ASM_COMPARE_STEPS(program, stopped)
+		RSEQ_OP_ASM_COMMIT_LAST(program)
 		RSEQ_OP_ASM_END
 		: /* no outputs */
 		: RSEQ_OP_IN_CPU(cpu, tags),
-		  RSEQ_OP_IN_ANY(steps, &p->steps[0]),
-		  RSEQ_OP_IN_ANY(end, p->end),
-		  RSEQ_OP_IN_ANY(at, &p->at),
-		  RSEQ_OP_IN_ANY(last, &p->last)
+		  RSEQ_OP_IN_ANY(program, p)
 		: RSEQ_OP_CLOBBERS_COPY
 		: aborted, elsewhere, stopped);
 	return 0;

@@ -10,6 +10,12 @@
 #define RSEQ_OP_TEMPLATE "program-typed.h"
 #include <rseq_op/variants.h>
 
+_Static_assert(offsetof(struct program, last) == 0 &&
+	       offsetof(struct program, end) == 5 * sizeof(uintptr_t) &&
+	       offsetof(struct program, at) == 6 * sizeof(uintptr_t) &&
+	       offsetof(struct program, steps) == 7 * sizeof(uintptr_t) &&
+	       sizeof(struct step) == 3 * sizeof(uintptr_t), "what arch/ knows");
+
 int program_attempt(struct program *p, int cpu, const int64_t *tags)
 {
 	int ret;

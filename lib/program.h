@@ -15,13 +15,13 @@ struct program {
 		uintptr_t keep, flip, plus;
 		void *to;
 	} last;
+	struct step *end;
+	struct step *at;	/* how far the sequence got */
 	/* Stop where (*a == *b) != equal. */
 	struct step {
 		const void *a, *b;
 		uintptr_t equal;
 	} steps[CPU_OP_VEC_LEN_MAX];
-	struct step *end;
-	struct step *at;	/* how far the sequence got */
 	uint32_t len;		/* of every word */
 	bool release;
 };

@@ -170,12 +170,13 @@
 	"8:\n\t"
 
 /* A 32-bit word is the lower half of a register, and of a number in memory. */
-#define RSEQ_OP_ASM_COMPARE_STEPS(steps, end, at, label)		\
+#define RSEQ_OP_ASM_COMPARE_STEPS(program, label)			\
 	RSEQ_OP_ASM_DELAY						\
-	"mov	x10, %x[" #steps "]\n\t"				\
+	"add	x10, %x[" #program "], #56\n\t"				\
 	"5:\n\t"							\
-	"str	x10, [%x[" #at "]]\n\t"					\
-	"cmp	x10, %x[" #end "]\n\t"					\
+	"str	x10, [%x[" #program "], #48]\n\t"			\
+	"ldr	x11, [%x[" #program "], #40]\n\t"			\
+	"cmp	x10, x11\n\t"						\
 	"b.eq	6f\n\t"							\
 	"ldp	x11, x12, [x10]\n\t"					\
 	"ldr	" RSEQ_OP_SCRATCH(9) ", [x11]\n\t"			\
@@ -189,15 +190,15 @@
 	"b	5b\n\t"							\
 	"6:\n\t"
 
-#define RSEQ_OP_ASM_COMMIT_LAST(last)					\
+#define RSEQ_OP_ASM_COMMIT_LAST(program)				\
 	RSEQ_OP_ASM_DELAY						\
-	"ldp	x9, x10, [%x[" #last "]]\n\t"				\
+	"ldp	x9, x10, [%x[" #program "]]\n\t"			\
 	"ldr	" RSEQ_OP_SCRATCH(9) ", [x9]\n\t"			\
 	"and	x9, x9, x10\n\t"					\
-	"ldp	x10, x11, [%x[" #last "], #16]\n\t"			\
+	"ldp	x10, x11, [%x[" #program "], #16]\n\t"			\
 	"eor	x9, x9, x10\n\t"					\
 	"add	x9, x9, x11\n\t"					\
-	"ldr	x10, [%x[" #last "], #32]\n\t"				\
+	"ldr	x10, [%x[" #program "], #32]\n\t"			\
 	RSEQ_OP_INSN_STORE RSEQ_OP_SCRATCH(9) ", [x10]\n\t"		\
 	"2:\n\t"
 

@@ -159,14 +159,13 @@
 	"andl	$3, %%ecx\n\t"						\
 	"rep movsb\n\t"
 
-#define RSEQ_OP_ASM_COMPARE_STEPS(steps, end, at, label)		\
+#define RSEQ_OP_ASM_COMPARE_STEPS(program, label)			\
 	RSEQ_OP_ASM_DELAY						\
-	"movl	%[" #steps "], %%ecx\n\t"				\
-	"movl	%[" #at "], %%edi\n\t"					\
-	"movl	%[" #end "], %%edx\n\t"					\
+	"movl	%[" #program "], %%edi\n\t"				\
+	"leal	28(%%edi), %%ecx\n\t"					\
 	"5:\n\t"							\
-	"movl	%%ecx, (%%edi)\n\t"					\
-	"cmpl	%%edx, %%ecx\n\t"					\
+	"movl	%%ecx, 24(%%edi)\n\t"					\
+	"cmpl	20(%%edi), %%ecx\n\t"					\
 	"je	6f\n\t"							\
 	"movl	(%%ecx), %%esi\n\t"					\
 	"movl	(%%esi), %%eax\n\t"					\
@@ -180,9 +179,9 @@
 	"jmp	5b\n\t"							\
 	"6:\n\t"
 
-#define RSEQ_OP_ASM_COMMIT_LAST(last)					\
+#define RSEQ_OP_ASM_COMMIT_LAST(program)				\
 	RSEQ_OP_ASM_DELAY						\
-	"movl	%[" #last "], %%ecx\n\t"				\
+	"movl	%[" #program "], %%ecx\n\t"				\
 	"movl	(%%ecx), %%esi\n\t"					\
 	"movl	(%%esi), %%eax\n\t"					\
 	"andl	4(%%ecx), %%eax\n\t"					\

@@ -201,16 +201,16 @@
 	"9:\n\t"
 
 /*
- * The steps of a vector, and its last operation: struct program in the library. Stores
- * to *at, which is the caller's own, how far it got.
+ * The steps of a vector, and its last operation: struct program in the library, which has the
+ * last one first, and then end, at and the steps. Stores at, how far it got.
  */
-#define RSEQ_OP_ASM_COMPARE_STEPS(steps, end, at, label)		\
+#define RSEQ_OP_ASM_COMPARE_STEPS(program, label)			\
 	RSEQ_OP_ASM_DELAY						\
-	"movq	%[" #steps "], %%rcx\n\t"				\
-	"movq	%[" #at "], %%rdi\n\t"					\
+	"movq	%[" #program "], %%rdi\n\t"				\
+	"leaq	56(%%rdi), %%rcx\n\t"					\
 	"5:\n\t"							\
-	"movq	%%rcx, (%%rdi)\n\t"					\
-	"cmpq	%[" #end "], %%rcx\n\t"					\
+	"movq	%%rcx, 48(%%rdi)\n\t"					\
+	"cmpq	40(%%rdi), %%rcx\n\t"					\
 	"je	6f\n\t"							\
 	"movq	(%%rcx), %%rsi\n\t"					\
 	RSEQ_OP_INSN("mov") "(%%rsi), " RSEQ_OP_SCRATCH "\n\t"		\
@@ -224,9 +224,9 @@
 	"jmp	5b\n\t"							\
 	"6:\n\t"
 
-#define RSEQ_OP_ASM_COMMIT_LAST(last)					\
+#define RSEQ_OP_ASM_COMMIT_LAST(program)				\
 	RSEQ_OP_ASM_DELAY						\
-	"movq	%[" #last "], %%rcx\n\t"				\
+	"movq	%[" #program "], %%rcx\n\t"				\
 	"movq	(%%rcx), %%rsi\n\t"					\
 	RSEQ_OP_INSN("mov") "(%%rsi), " RSEQ_OP_SCRATCH "\n\t"		\
 	RSEQ_OP_INSN("and") "8(%%rcx), " RSEQ_OP_SCRATCH "\n\t"		\
