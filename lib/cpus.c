@@ -12,7 +12,7 @@
 #define FOLDER		"/sys/devices/system/cpu/"
 
 static struct cpus possible;
-static int nr_cpus;
+int rseq_op_cpus;
 
 /* Every number that the kernel's sets of CPUs have room for. */
 static void cpus_guess(struct cpus *cpus)
@@ -28,8 +28,9 @@ void cpus_init(void)
 {
 	if (!cpus_read(&possible, FOLDER "possible"))
 		cpus_guess(&possible);
-	for (nr_cpus = RSEQ_OP_CPU_MAX; nr_cpus && !cpus_have(&possible, nr_cpus - 1);)
-		nr_cpus--;
+	rseq_op_cpus = RSEQ_OP_CPU_MAX;
+	while (rseq_op_cpus && !cpus_have(&possible, rseq_op_cpus - 1))
+		rseq_op_cpus--;
 }
 
 /* Where the list cannot be read, all are. */
@@ -51,5 +52,5 @@ int rseq_op_cpu_possible(int cpu)
 
 int rseq_op_nr_cpus(void)
 {
-	return nr_cpus;
+	return rseq_op_cpus;
 }

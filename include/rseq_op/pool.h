@@ -34,14 +34,13 @@ extern "C" {
  * @cpu:	Any number.
  *
  * What looks at a CPU's item before an operation has checked the number asks this. It
- * costs a load: of the tag, which the operation loads too.
+ * costs a load.
  *
  * Return: whether @cpu is 0 to rseq_op_nr_cpus() - 1.
  */
 static inline bool rseq_op_cpu_in_range(int cpu)
 {
-	return (unsigned int)cpu < RSEQ_OP_CPU_MAX &&
-	       (uint32_t)rseq_op_tags()[cpu] == (uint32_t)cpu;
+	return cpu >= 0 && cpu < rseq_op_cpus;
 }
 
 struct rseq_op_pool;

@@ -123,6 +123,9 @@ static inline const int64_t *rseq_op_cid_tags(void)
 	return rseq_op_cid_tag + RSEQ_OP_TAGS_BEFORE;
 }
 
+/* What rseq_op_nr_cpus() returns, for inline code; not an interface. */
+extern int rseq_op_cpus;
+
 /**
  * rseq_op_current_cpu() - the CPU that the calling thread runs on
  *
