@@ -105,14 +105,16 @@ int fence(struct place at)
 	}
 }
 
-int rseq_op_fence(int cpu)
+/*
+ * A vector that is being emulated is no sequence: the next one for its place waits. It also
+ * takes away a lease, whose sequence runs elsewhere.
+ */
+static int wait_for_vector(struct place at)
 {
-	if (!cpus_possible(cpu))
-		return -EINVAL;
-	return backend_run(BY_CPU)(NULL, 0, (struct place){ BY_CPU, cpu }, false);
+	return guard_is_open(at) ? 0 : membarrier_run(NULL, 0, at, false);
 }
 
-/* A vector that is being emulated is no sequence: the next one for its place waits. */
+/* After a fence for all CPUs, which sequences by lease have heard of. */
 static int wait_for_vectors(enum by by)
 {
 	int index, ret = 0;
@@ -120,10 +122,32 @@ static int wait_for_vectors(enum by by)
 	for (index = 0; index < rseq_op_nr_cpus() && !ret; index++) {
 		struct place at = { by, index };
 
-		if (!guard_is_open(at))
-			ret = membarrier_run(NULL, 0, at, false);
+		if (!guard_is_leased(at))
+			ret = wait_for_vector(at);
 	}
 	return ret;
+}
+
+static int fence_emulated(struct place at)
+{
+	int ret = fence(at);	/* guard.c, scenario C: (g) */
+
+	DELAY_POINT();
+	if (!ret)
+		ret = wait_for_vector(at);
+	atomic_thread_fence(memory_order_acquire);	/* scenario C: (f) */
+	return ret;
+}
+
+int rseq_op_fence(int cpu)
+{
+	struct place at = { BY_CPU, cpu };
+	backend_fn run;
+
+	if (!cpus_possible(cpu))
+		return -EINVAL;
+	run = backend_run(BY_CPU);
+	return run == membarrier_run ? fence_emulated(at) : run(NULL, 0, at, false);
 }
 
 int rseq_op_fence_all(void)

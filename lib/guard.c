@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
  * The guard: closing a CPU, or a concurrency ID, to the sequences of this process, one
- * closer at a time. It is a mutex in the upper half of the CPU's tag, which every
- * sequence compares, whole, with the CPU's number inside its critical section. All that
- * is said of CPUs holds for concurrency IDs, but that the fence is for all CPUs.
+ * closer at a time. It is a mutex in the CPU's tag, which every sequence compares, whole,
+ * with the CPU's number inside its critical section. All that is said of CPUs holds for
+ * concurrency IDs, but that the fence is for all CPUs. The tag is the state in the upper
+ * half, and the CPU's number:
  *
- *	OPEN		the tag is the CPU's number
+ *	OPEN		0: the tag is the CPU's number
  *	CLOSED		held
  *	CONTENDED	held, and somebody sleeps until it is not
  *	BARRED		not held, but no sequence may begin
  *
- * A negative int, which has its sign in the upper half, equals no tag. The tags of
- * -1 and -2, the CPU numbers of a thread that is not registered, are closed for ever.
+ * or it is a lease: held by who goes on in a sequence of his own, and may lose it.
+ *
+ * A negative int, all ones in the upper half, equals no tag. The tags of -1 and -2, the
+ * CPU numbers of a thread that is not registered, are closed for ever.
  *
  * A. A sequence begins while the guard is closed, or has begun before
  *
@@ -54,6 +57,8 @@
  *    stored. Each side stores and then loads what the other stores, so both need a full
  *    barrier at (g): membarrier(2), a switch of threads, or, where there is no fence, one
  *    of our own; the compare-and-swap of the tag alone is none on aarch64.
+ *    A fence for one CPU is the same with that one's tag. If it shows a lease (scenario F), the
+ *    sequence runs elsewhere, and the lease is taken away; the fence for all has reached it.
  *
  * D. fork()
  *
@@ -79,6 +84,34 @@
  *    so loads what (a) stored. The switches order memory as (b) does. So (h) stands for
  *    (b), wherever the holder is moved from then on; but before (a) it says nothing. After
  *    the vector the same look stands for (e).
+ *
+ * F. A lease
+ *
+ *	T, on any CPU			S, on any CPU
+ *	(a)	tag: CPU n's to T's
+ *	(b)	membarrier(RSEQ, n)
+ *	(i)	T's sequence: load tag
+ *				(j)	tag: T's to CLOSED
+ *				(k)	membarrier(RSEQ), all CPUs
+ *	commit				vector loads and stores
+ *	(d)	tag: T's to OPEN	tag: OPEN
+ *
+ *    Who has to make one store for another CPU makes it in a sequence as well, which
+ *    compares the tag with its lease instead of the CPU's number. Then nobody need wait for
+ *    T: a signal handler of T's, which may even leave by siglongjmp(), a thread on CPU n
+ *    while T is stopped by a debugger, and a child that does not have T. They close the guard
+ *    over the lease (j). A sequence of T's that looks at the tag later (i) leaves. One that
+ *    had looked has committed before (k) returns, or aborts, wherever T runs. So T blocks no
+ *    signals, which takes as long as the fence.
+ *    For the sequences on CPU n, T is a holder as in scenario A, with (e) between commit and (d),
+ *    and as in E, where it finds itself there. T may have lost its lease before (b): (k) stands
+ *    for that, too.
+ *
+ *    The lease must differ from each that anybody else takes while T may still compare its
+ *    own: it is the address of a variable of T's, on its stack.
+ *
+ *    S is no lease, but holds the guard with its signals blocked. That is what who lost a
+ *    lease does next, too: so they do not take it from each other for ever.
  */
 #include <linux/futex.h>
 #include <pthread.h>
@@ -92,11 +125,11 @@ enum state { OPEN, CLOSED, CONTENDED, BARRED };
 
 #define NR_TAGS		(RSEQ_OP_TAGS_BEFORE + RSEQ_OP_CPU_MAX)
 
-int64_t rseq_op_cpu_tag[NR_TAGS];
-int64_t rseq_op_cid_tag[NR_TAGS];
+_Alignas(sizeof(int64_t)) int64_t rseq_op_cpu_tag[NR_TAGS];
+_Alignas(sizeof(int64_t)) int64_t rseq_op_cid_tag[NR_TAGS];
 
 /* Scenario B: the tags behind the ones that never match. */
-static int64_t forced_tag[2][NR_TAGS];
+static _Alignas(sizeof(int64_t)) int64_t forced_tag[2][NR_TAGS];
 
 static int64_t *tags[2] = {	/* [by][index], from -RSEQ_OP_TAGS_BEFORE */
 	[BY_CPU] = rseq_op_cpu_tag + RSEQ_OP_TAGS_BEFORE,
@@ -108,9 +141,27 @@ static int64_t tag(int cpu, enum state state)
 	return (int64_t)state << 32 | (uint32_t)cpu;
 }
 
-static _Atomic int32_t *state_of(struct place at)
+/*
+ * An address has at most 56 bits, besides what may be in its first byte. Where it has 32, as arch/
+ * knows, it goes to the upper half: sequences look at the halves one after the other.
+ */
+static int64_t lease_of(int cpu, const int64_t *variable)
 {
-	return (_Atomic int32_t *)&tags[at.by][at.index] + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+	uint64_t address = (uintptr_t)variable;
+
+	if (sizeof(variable) == sizeof(uint32_t))
+		return (int64_t)((address / 2 | UINT32_C(1) << 31) << 32 | (uint32_t)cpu);
+	return (int64_t)(address | UINT64_C(1) << 63);
+}
+
+static bool leased(int64_t t)
+{
+	return t < 0;
+}
+
+static _Atomic int64_t *tag_of(struct place at)
+{
+	return (_Atomic int64_t *)&tags[at.by][at.index];
 }
 
 static void set_all(int64_t *table, enum state state)
@@ -171,9 +222,19 @@ const int64_t *guard_tags(enum by by)
 	return tags[by];
 }
 
+static int64_t look(struct place at)
+{
+	return atomic_load_explicit(tag_of(at), memory_order_relaxed);
+}
+
 bool guard_is_open(struct place at)
 {
-	return atomic_load_explicit(state_of(at), memory_order_relaxed) == OPEN;
+	return look(at) == tag(at.index, OPEN);
+}
+
+bool guard_is_leased(struct place at)
+{
+	return leased(look(at));
 }
 
 /* Wait for the CPU to be open, but not for long: the holder may be in a debugger. */
@@ -185,42 +246,82 @@ void guard_wait_open(struct place at)
 		rseq_op_cpu_relax();
 }
 
-static bool change(struct place at, int32_t from, int32_t to)
+static bool change(struct place at, int64_t from, int64_t to)
 {
-	return atomic_compare_exchange_strong(state_of(at), &from, to);
+	return atomic_compare_exchange_strong(tag_of(at), &from, to);
 }
 
 static void futex(struct place at, int op, int32_t value)
 {
-	raw_syscall(SYS_futex, (long)state_of(at), op | FUTEX_PRIVATE_FLAG, value, 0, 0, 0);
+	bool little_endian = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+
+	raw_syscall(SYS_futex, (long)((int32_t *)tag_of(at) + little_endian),
+		    op | FUTEX_PRIVATE_FLAG, value, 0, 0, 0);
 }
 
-bool guard_close(struct place at)
+/* Somebody holds the guard who has to open it. */
+static bool held(struct place at, int64_t t)
 {
-	int32_t to = CLOSED;
+	return t == tag(at.index, CLOSED) || t == tag(at.index, CONTENDED);
+}
+
+int64_t guard_close(struct place at)
+{
+	enum state to = CLOSED;
+	int64_t was;
 
 	guard_wait_open(at);
 	for (;;) {
+		was = look(at);
 		DELAY_POINT();
-		if (change(at, OPEN, to))	/* scenario A: (a) */
-			return true;
-		if (change(at, BARRED, to))
-			return false;
+		if (!held(at, was)) {
+			/* scenario A: (a); scenario F: (j) */
+			if (change(at, was, tag(at.index, to)))
+				return was;
+			continue;
+		}
 		/* From here nobody knows whether others sleep: whoever closes says they do. */
 		to = CONTENDED;
-		change(at, CLOSED, CONTENDED);
+		change(at, tag(at.index, CLOSED), tag(at.index, CONTENDED));
 		DELAY_POINT();
 		futex(at, FUTEX_WAIT, CONTENDED);
 	}
 }
 
-void guard_open(struct place at, bool sequences)
+static void open_to(struct place at, int64_t to)
 {
-	int32_t to = sequences ? OPEN : BARRED;
-
 	/* scenario A: (d) */
-	if (atomic_exchange_explicit(state_of(at), to, memory_order_release) == CONTENDED) {
+	if (atomic_exchange_explicit(tag_of(at), to, memory_order_release) ==
+	    tag(at.index, CONTENDED)) {
 		DELAY_POINT();
 		futex(at, FUTEX_WAKE, 1);
 	}
+}
+
+void guard_open(struct place at, bool sequences)
+{
+	open_to(at, tag(at.index, sequences ? OPEN : BARRED));
+}
+
+/*
+ * Nobody has stored anything since, so a lease is as good as it was. Its thread may have gone on
+ * without it: then it is there for who closes the guard next.
+ */
+void guard_undo(struct place at, int64_t was)
+{
+	open_to(at, was);
+}
+
+bool guard_lease(struct place at, int64_t *lease)
+{
+	*lease = lease_of(at.index, lease);
+	guard_wait_open(at);
+	DELAY_POINT();
+	return change(at, tag(at.index, OPEN), *lease);		/* scenario F: (a) */
+}
+
+void guard_end_lease(struct place at, int64_t lease, bool sequences)
+{
+	/* scenario F: (d) */
+	change(at, lease, tag(at.index, sequences ? OPEN : BARRED));
 }

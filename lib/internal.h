@@ -77,8 +77,23 @@ void guard_init(void);
 const int64_t *guard_tags(enum by by);
 bool guard_is_open(struct place at);
 void guard_wait_open(struct place at);
-bool guard_close(struct place at);	/* Might sequences begin until now? */
+
+bool guard_is_leased(struct place at);
+
+/*
+ * Close it, and open it again; or undo that, where nothing could be done. guard_close() returns
+ * the tag as it was: < 0 is a lease, so that all CPUs have to be fenced.
+ */
+int64_t guard_close(struct place at);
 void guard_open(struct place at, bool sequences);
+void guard_undo(struct place at, int64_t was);
+
+/*
+ * Lease it, if it is open, to a sequence that compares the tag with *lease, which stays where it
+ * is: its address is what makes the lease.
+ */
+bool guard_lease(struct place at, int64_t *lease);
+void guard_end_lease(struct place at, int64_t lease, bool sequences);
 
 /* fence.c: until the sequences under way have committed or will abort. 0 or -errno. */
 enum fence_method {
@@ -106,7 +121,10 @@ int interp_run(const struct cpu_op *ops, unsigned int nr_ops);
 /* operands.c: bring an operand in, before anything is closed: 0 or -EFAULT. */
 int operand_ask(uint64_t addr, uint32_t len, enum access access, bool fault_expected);
 
-/* The same, of data that by contract stays mapped: where it has not, perhaps a SIGSEGV. */
+/* The same, of data that by contract stays mapped: find out only once, and not bring it in. */
+int operand_find(uint64_t addr, uint32_t len, enum access access, bool fault_expected);
+
+/* The same, and bring it in: where it has not stayed mapped, perhaps a SIGSEGV. */
 int operand_touch(uint64_t addr, uint32_t len, enum access access, bool fault_expected);
 
 /*
@@ -121,6 +139,14 @@ int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, b
 int kernel_probe(void);
 int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
 		   bool trusted);
+
+/*
+ * Lease the place to a sequence, if that can be had: the area is the calling thread's own, it is
+ * registered, and what the sequence accesses are the operands of the vector.
+ */
+bool membarrier_lease(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
+		      int64_t *lease);
+void membarrier_end_lease(struct place at, int64_t lease, bool committed);
 
 /* Copy a vector that may lie anywhere: 0, -EINVAL for too many, or -EFAULT. */
 int membarrier_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops);

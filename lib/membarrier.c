@@ -12,6 +12,9 @@
  *	run
  *	open the guard, restore signals
  *
+ * An operation that is a sequence, but not at the place where it runs, needs neither the vector
+ * nor blocked signals: it gets a lease of the guard.
+ *
  * It works for one process: what is shared with others is not excluded.
  */
 #include <errno.h>
@@ -42,27 +45,51 @@ static int fence_elsewhere(struct place at, bool area_is_ours)
 	return 0;
 }
 
+/* Who had a lease may be anywhere. */
+static int fence_all(void)
+{
+	return fence((struct place){ BY_CID, 0 });
+}
+
+/* The fence before opening. What begins then has not loaded anything yet. */
+static bool fence_again(struct place at, bool area_is_ours)
+{
+	return !RSEQ_OP_LOADS_PASS_LOADS ||
+	       !fence_elsewhere(at, area_is_ours);	/* scenario A: (e) */
+}
+
 static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
 		       bool area_is_ours)
 {
 	uint64_t signals;
-	bool sequences;
+	int64_t was;
 	int ret;
 
 	block_signals(&signals);
-	sequences = guard_close(at);	/* scenario A: (a) */
+	was = guard_close(at);	/* scenario A: (a) */
 	DELAY_POINT();
-	ret = fence_elsewhere(at, area_is_ours);	/* scenario A: (b) */
+	/* scenario A: (b); scenario F: (k) */
+	ret = was < 0 ? fence_all() : fence_elsewhere(at, area_is_ours);
 	DELAY_POINT();
-	if (!ret) {
+	if (ret) {
+		guard_undo(at, was);
+	} else {
+		bool sequences;
+
 		ret = interp_run(ops, nr_ops);
-		sequences = !RSEQ_OP_LOADS_PASS_LOADS ||
-			    !fence_elsewhere(at, area_is_ours);		/* scenario A: (e) */
+		sequences = fence_again(at, area_is_ours);
+		DELAY_POINT();
+		guard_open(at, sequences);	/* scenario A: (d) */
 	}
-	DELAY_POINT();
-	guard_open(at, sequences);	/* scenario A: (d) */
 	restore_signals(&signals);
 	return ret;
+}
+
+static int bring_in(const struct cpu_op *ops, unsigned int nr_ops, operand_fn how)
+{
+	int ret = interp_check(ops, nr_ops);
+
+	return ret ? ret : interp_for_each_operand(ops, nr_ops, how);
 }
 
 int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
@@ -77,8 +104,27 @@ int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place a
 			return ret;
 		ops = copy;
 	}
-	ret = interp_check(ops, nr_ops);
-	if (!ret)
-		ret = interp_for_each_operand(ops, nr_ops, trusted ? operand_touch : operand_ask);
+	ret = bring_in(ops, nr_ops, trusted ? operand_touch : operand_ask);
 	return ret ? ret : run_guarded(ops, nr_ops, at, trusted);
+}
+
+bool membarrier_lease(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
+		      int64_t *lease)
+{
+	if (backend_run(at.by) != membarrier_run || fence_method() != FENCE_MEMBARRIER ||
+	    bring_in(ops, nr_ops, operand_touch) || !guard_lease(at, lease))
+		return false;
+	DELAY_POINT();
+	if (!fence_elsewhere(at, true))		/* scenario F: (b) */
+		return true;
+	guard_end_lease(at, *lease, true);
+	return false;
+}
+
+void membarrier_end_lease(struct place at, int64_t lease, bool committed)
+{
+	bool sequences = !committed || fence_again(at, true);
+
+	DELAY_POINT();
+	guard_end_lease(at, lease, sequences);
 }

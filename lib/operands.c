@@ -7,7 +7,7 @@
  * of an operation that can be a sequence stays mapped, by contract. So of its pages those are
  * remembered that the kernel has found accessible, and the next operation accesses them right
  * away. Where that is a SIGSEGV or SIGBUS after all, because the page has gone, or other data
- * has come to its address, it is one like that of the sequence: nothing is closed yet.
+ * has come to its address, it is one like that of the sequence: nobody has to wait yet.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -73,19 +73,25 @@ static _Atomic uintptr_t *entry_of(uintptr_t page)
 	return &known[(uint32_t)(page / PAGE) * UINT32_C(0x9e3779b1) >> (32 - KNOWN_BITS)];
 }
 
-static bool touch_known(uintptr_t addr, enum access access)
+static bool find(uintptr_t addr, enum access access)
 {
 	uintptr_t page = addr & ~(uintptr_t)(PAGE - 1);
 	_Atomic uintptr_t *entry = entry_of(page);
 	uintptr_t good_for = atomic_load_explicit(entry, memory_order_relaxed) - page;
 
-	if (good_for >= GOOD_FOR(access) && good_for <= GOOD_FOR(ACCESS_WRITE)) {
-		touch(addr, access);
+	if (good_for >= GOOD_FOR(access) && good_for <= GOOD_FOR(ACCESS_WRITE))
 		return true;
-	}
 	if (!ask(addr, access))
 		return false;
 	atomic_store_explicit(entry, page + GOOD_FOR(access), memory_order_relaxed);
+	return true;
+}
+
+static bool find_and_touch(uintptr_t addr, enum access access)
+{
+	if (!find(addr, access))
+		return false;
+	touch(addr, access);
 	return true;
 }
 
@@ -105,7 +111,12 @@ int operand_ask(uint64_t addr, uint32_t len, enum access access, bool fault_expe
 	return in_each_page(addr, len, access, ask);
 }
 
+int operand_find(uint64_t addr, uint32_t len, enum access access, bool fault_expected)
+{
+	return in_each_page(addr, len, access, fault_expected ? ask : find);
+}
+
 int operand_touch(uint64_t addr, uint32_t len, enum access access, bool fault_expected)
 {
-	return in_each_page(addr, len, access, fault_expected ? ask : touch_known);
+	return in_each_page(addr, len, access, fault_expected ? ask : find_and_touch);
 }

@@ -10,23 +10,37 @@
 #define RSEQ_OP_TEMPLATE "program-typed.h"
 #include <rseq_op/variants.h>
 
+#define RSEQ_OP_BY_LEASE
+#define RSEQ_OP_TEMPLATE "program-typed.h"
+#include <rseq_op/variants.h>
+#undef RSEQ_OP_BY_LEASE
+
 _Static_assert(offsetof(struct program, last) == 0 &&
 	       offsetof(struct program, end) == 5 * sizeof(uintptr_t) &&
 	       offsetof(struct program, at) == 6 * sizeof(uintptr_t) &&
 	       offsetof(struct program, steps) == 7 * sizeof(uintptr_t) &&
 	       sizeof(struct step) == 3 * sizeof(uintptr_t), "what arch/ knows");
 
+/* The sequence for words of this width. */
+#define SEQUENCE(by, ...)						\
+	(p->len == sizeof(int32_t) ?					\
+	 (p->release ? rseq_op_##by##32_release : rseq_op_##by##32) :	\
+	 (p->release ? rseq_op_##by##_release : rseq_op_##by))(__VA_ARGS__)
+
+/* What stopped the program is one of its steps. */
+static int result(const struct program *p, int outcome)
+{
+	return outcome > 0 ? (int)(p->at - p->steps) + 1 : outcome;
+}
+
 int program_attempt(struct program *p, int cpu, const int64_t *tags)
 {
-	int ret;
+	return result(p, SEQUENCE(attempt, p, cpu, tags));
+}
 
-	if (p->len == sizeof(int32_t))
-		ret = p->release ? rseq_op_attempt32_release(p, cpu, tags) :
-				   rseq_op_attempt32(p, cpu, tags);
-	else
-		ret = p->release ? rseq_op_attempt_release(p, cpu, tags) :
-				   rseq_op_attempt(p, cpu, tags);
-	return ret > 0 ? (int)(p->at - p->steps) + 1 : ret;
+int program_leased(struct program *p, int64_t lease, const int64_t *tag)
+{
+	return result(p, SEQUENCE(leased, p, lease, tag));
 }
 
 /* An operand, or NULL if it is no word for the sequence. */

@@ -31,5 +31,6 @@ bool program_make(struct program *p, const struct cpu_op *ops, unsigned int nr_o
 
 /* An attempt: as those of the typed operations. */
 int program_attempt(struct program *p, int cpu, const int64_t *tags);
+int program_leased(struct program *p, int64_t lease, const int64_t *tag);
 
 #endif /* PROGRAM_H */

@@ -80,18 +80,62 @@ bool slow_retry(struct slow *s)
 
 /* An operation may take several vectors. It is counted once. Not inline: few probes. */
 __attribute__((noinline))
-int slow_backend(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops, bool trusted)
+static void entered_backend(struct slow *s)
 {
-	int ret;
-
 	if (!s->counted) {
 		count(s->reason, s->site);
 		USDT(backend, s->site, s->at.index, (int)s->at.by, (int)s->reason);
 	}
 	s->counted = true;
-	ret = backend_run(s->at.by)(ops, nr_ops, s->at, trusted);
+}
+
+__attribute__((noinline))
+static void left_backend(const struct slow *s, int ret)
+{
+	(void)s, (void)ret;	/* where there are no probes */
 	USDT(done, s->site, s->at.index, (int)s->at.by, ret);
+}
+
+int slow_backend(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops, bool trusted)
+{
+	int ret;
+
+	entered_backend(s);
+	ret = backend_run(s->at.by)(ops, nr_ops, s->at, trusted);
+	left_backend(s, ret);
 	return ret;
+}
+
+/* Sequences do not abort time and again: the thread just is not at the place, or it was closed. */
+static bool may_lease(const struct slow *s)
+{
+	return s->outcome < 0 && valid(s->at) &&
+	       (s->reason == COUNT_REMOTE || s->reason == COUNT_CLOSED);
+}
+
+static bool begin_lease(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops)
+{
+	if (!may_lease(s))
+		return false;
+	entered_backend(s);
+	if (!membarrier_lease(ops, nr_ops, s->at, &s->lease))
+		return false;
+	s->leasing = true;
+	s->aborts = 0;
+	return true;
+}
+
+bool slow_lease(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops)
+{
+	DELAY_POINT();
+	if (!s->leasing)
+		return begin_lease(s, ops, nr_ops);
+	if (s->outcome == RSEQ_OP_ABORTED && retry_aborted(s))
+		return true;
+	membarrier_end_lease(s->at, s->lease, !s->outcome);
+	if (s->outcome >= 0)
+		left_backend(s, s->outcome);
+	return false;
 }
 
 int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops)
@@ -145,6 +189,19 @@ static int follow(struct slow *s, struct follow *f, const struct cpu_op *ops,
 	return ret;
 }
 
+/*
+ * By lease, a pointer that never led anywhere is an error, as in a vector. What it leads to stays
+ * while the lease lasts; so it is not accessed here, where it goes unnoticed that it does not
+ * last. (Of two pointers, the second cannot be looked at so.)
+ */
+static bool may_follow(const intptr_t *v, intptr_t end, intptr_t offset)
+{
+	intptr_t pointer = __atomic_load_n(v, __ATOMIC_RELAXED);
+
+	return pointer == end || !operand_find((uintptr_t)pointer + (uintptr_t)offset,
+					       sizeof(pointer), ACCESS_READ, false);
+}
+
 /* The operand behind the pointer may be freed by others. */
 static struct cpu_op expect_fault(struct cpu_op op, int operand)
 {
@@ -168,6 +225,11 @@ static bool start_over(struct follow *f, int *ret)
 	*ret = -EFAULT;
 	return false;
 }
+
+#define RSEQ_OP_BY_LEASE
+#define RSEQ_OP_TEMPLATE <rseq_op/sequences.h>
+#include <rseq_op/variants.h>
+#undef RSEQ_OP_BY_LEASE
 
 #define RSEQ_OP_TEMPLATE "slow-typed.h"
 #include <rseq_op/variants.h>

@@ -12,6 +12,8 @@ struct slow {
 	int outcome;		/* of the last attempt, or the result */
 	unsigned int aborts;
 	bool waited;		/* for the place to be open */
+	bool leasing;
+	int64_t lease;
 	bool entered;		/* RSEQ_OP_FORCE_FALLBACK has been looked at */
 	bool counted;
 	enum counter reason;
@@ -22,6 +24,12 @@ struct slow slow_begin(enum by by, int index, int outcome, uintptr_t site);
 
 /* Is another attempt worth while? If not, the outcome or the reason is final. */
 bool slow_retry(struct slow *s);
+
+/*
+ * Is an attempt by s->lease worth while? If so, ask again after it, which ends the lease. What
+ * the sequence accesses are the operands of the vector.
+ */
+bool slow_lease(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops);
 
 /* The outcome, if it is a result, or that of the backend. */
 int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops);

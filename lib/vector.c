@@ -44,5 +44,7 @@ int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int
 		s.outcome = program_attempt(&p, cpu, s.tags);
 	if (s.outcome < 0 && flags & RSEQ_OP_TRY)
 		return -EAGAIN;
+	while (slow_lease(&s, ops, nr_ops))
+		s.outcome = program_leased(&p, s.lease, &s.tags[cpu]);
 	return slow_end(&s, ops, nr_ops);
 }

@@ -5,13 +5,19 @@
  *
  * Each makes one attempt, if its CPU or concurrency ID, @id, is open by tags[id] and the
  * thread has it; and returns 0 where it committed, the 1-based index of the comparison that
- * stopped it, RSEQ_OP_ABORTED or RSEQ_OP_ELSEWHERE.
+ * stopped it, RSEQ_OP_ABORTED or RSEQ_OP_ELSEWHERE. With RSEQ_OP_BY_LEASE, which is for the
+ * library, it goes by *tags alone, which must be @id: guard.c, scenario F.
  */
 #ifndef RSEQ_OP_T
 # error "include <rseq_op/rseq_op.h>: this is a part of it"
 #endif
 
-#if RSEQ_OP_BY_CID
+#ifdef RSEQ_OP_BY_LEASE
+# define RSEQ_OP_SEQUENCE(op)	RSEQ_OP_NAME(leased_##op)
+# define RSEQ_OP_ID		int64_t
+# define RSEQ_OP_ASM_BEGIN	RSEQ_OP_ASM_BEGIN_LEASE
+# define RSEQ_OP_IN_SECTION	RSEQ_OP_IN_LEASE
+#elif RSEQ_OP_BY_CID
 # define RSEQ_OP_SEQUENCE(op)	RSEQ_OP_NAME(seq_##op)
 # define RSEQ_OP_ID		int
 # define RSEQ_OP_ASM_BEGIN	RSEQ_OP_ASM_BEGIN_CID

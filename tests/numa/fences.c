@@ -2,7 +2,7 @@
 /*
  * fences [ROUNDS]: what a fence promises to one who frees memory. A pointer leads to one of
  * two blocks, which have a word and its address; threads add through it, by sequences where
- * they are and by vectors from elsewhere:
+ * they are and by vectors, or with a lease of the CPU, from elsewhere:
  *
  *	owner				others, for the CPU or the concurrency ID
  *	pointer: the other block	load the pointer, the address there, add to the word
@@ -33,17 +33,36 @@ static int target;
 
 #define TO_SUM	((intptr_t)offsetof(struct block, to_sum))
 
+static int add_through_pointer(void)
+{
+	return indexed_by == CPU ?
+		rseq_op_offset_deref_addv(&pointer, TO_SUM, 1, target) :
+		rseq_op_offset_deref_addv_cid(&pointer, TO_SUM, 1, target);
+}
+
+/* The same by an operation that compares the pointer, and from elsewhere needs no vector. */
+static int add_if_pointer_is(void)
+{
+	intptr_t old = __atomic_load_n(&pointer, __ATOMIC_RELAXED);
+	intptr_t *sum = &((struct block *)old)->sum, was = __atomic_load_n(sum, __ATOMIC_RELAXED);
+
+	return indexed_by == CPU ?
+		rseq_op_cmpeqv_cmpeqv_storev(sum, was, &pointer, old, was + 1, target) :
+		rseq_op_cmpeqv_cmpeqv_storev_cid(sum, was, &pointer, old, was + 1, target);
+}
+
 /* The first thread is on the target, if that is a CPU. */
 static void add(struct worker *w)
 {
-	while (!workers_stopping()) {
-		int ret = indexed_by == CPU ?
-			rseq_op_offset_deref_addv(&pointer, TO_SUM, 1, target) :
-			rseq_op_offset_deref_addv_cid(&pointer, TO_SUM, 1, target);
+	bool turn = false;
 
-		if (ret)
+	while (!workers_stopping()) {
+		int ret = turn ? add_through_pointer() : add_if_pointer_is();
+
+		if (ret < 0 || (turn && ret))
 			wrong(w, "%d", ret);
-		w->done++;
+		w->done += !ret;
+		turn = !turn;
 	}
 }
 

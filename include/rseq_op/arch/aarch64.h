@@ -89,6 +89,14 @@
 	"ldrsw	x9, [x11, %x[cid]]\n\t"					\
 	RSEQ_OP_ASM_CMPTAG
 
+/* guard.c, scenario F: (i). For the library, in a thread that is registered. */
+#define RSEQ_OP_ASM_BEGIN_LEASE						\
+	RSEQ_OP_ASM_ANNOUNCE						\
+	RSEQ_OP_ASM_DELAY						\
+	"ldr	x9, [%x[tag]]\n\t"					\
+	"cmp	x9, %x[lease]\n\t"					\
+	"b.ne	%l[elsewhere]\n\t"
+
 #define RSEQ_OP_ASM_LOAD(mem)						\
 	"ldr	" RSEQ_OP_SCRATCH(9) ", %[" #mem "]\n\t"
 
@@ -214,6 +222,8 @@
 	[rseq] "r" (rseq_op_offset), [index] "r" ((int64_t)(cpu)), [tags] "r" (tags_)
 #define RSEQ_OP_IN_CID(cid_, tags_)					\
 	RSEQ_OP_IN_CPU(cid_, tags_), [cid] "r" (rseq_op_cid_offset)
+#define RSEQ_OP_IN_LEASE(lease_, tag_)					\
+	[rseq] "r" (rseq_op_offset), [lease] "r" (lease_), [tag] "r" (tag_)
 #define RSEQ_OP_IN_MEM(name, p)		[name] "Q" (*(p))
 #define RSEQ_OP_IN_WORD(name, value)	[name] "r" (value)
 #define RSEQ_OP_IN_ANY(name, value)	[name] "r" (value)

@@ -84,6 +84,18 @@
 	"movl	%%gs:(%%eax), %%eax\n\t"				\
 	RSEQ_OP_ASM_CMPTAG
 
+/*
+ * guard.c, scenario F: (i). For the library, in a thread that is registered. It is the upper half
+ * that makes a lease.
+ */
+#define RSEQ_OP_ASM_BEGIN_LEASE						\
+	RSEQ_OP_ASM_ANNOUNCE						\
+	RSEQ_OP_ASM_DELAY						\
+	"movl	%[tag], %%edx\n\t"					\
+	"movl	%[lease], %%ecx\n\t"					\
+	"cmpl	%%ecx, 4(%%edx)\n\t"					\
+	"jne	%l[elsewhere]\n\t"
+
 /* eax: the word; ecx: where. */
 #define RSEQ_OP_ASM_WORD(mem, reg)					\
 	"movl	%[" #mem "], %%ecx\n\t"					\
@@ -210,6 +222,9 @@ static inline ptrdiff_t rseq_op_loaded(ptrdiff_t value)
 	[rseq] "rm" (rseq_op_offset), [index] "rmi" (cpu), [tags] "rmi" (tags_)
 #define RSEQ_OP_IN_CID(cid_, tags_)					\
 	RSEQ_OP_IN_CPU(cid_, tags_), [cid] "rm" (rseq_op_loaded(rseq_op_cid_offset))
+#define RSEQ_OP_IN_LEASE(lease_, tag_)					\
+	[rseq] "rm" (rseq_op_offset),					\
+	[lease] "rm" (rseq_op_loaded((ptrdiff_t)((lease_) >> 32))), [tag] "rmi" (tag_)
 #define RSEQ_OP_IN_MEM(name, p)		[name] "rmi" (p)
 #define RSEQ_OP_IN_WORD(name, value)	[name] "rmi" (value)
 #define RSEQ_OP_IN_ANY(name, value)	[name] "rmi" (value)

@@ -107,6 +107,13 @@
 	"movslq	%%fs:(%[cid]), %%rax\n\t"				\
 	RSEQ_OP_ASM_CMPTAG
 
+/* guard.c, scenario F: (i). For the library, in a thread that is registered. */
+#define RSEQ_OP_ASM_BEGIN_LEASE						\
+	RSEQ_OP_ASM_ANNOUNCE						\
+	RSEQ_OP_ASM_DELAY						\
+	"cmpq	%[lease], (%[tag])\n\t"					\
+	"jne	%l[elsewhere]\n\t"
+
 /* Leave unless mem is reg. */
 #define RSEQ_OP_ASM_CMPEQ(mem, reg, label)				\
 	RSEQ_OP_ASM_DELAY						\
@@ -250,6 +257,8 @@
 	[rseq] "r" (rseq_op_offset), [index] "er" ((int64_t)(cpu)), [tags] "r" (tags_)
 #define RSEQ_OP_IN_CID(cid_, tags_)					\
 	RSEQ_OP_IN_CPU(cid_, tags_), [cid] "r" (rseq_op_cid_offset)
+#define RSEQ_OP_IN_LEASE(lease_, tag_)					\
+	[rseq] "r" (rseq_op_offset), [lease] "r" (lease_), [tag] "r" (tag_)
 #define RSEQ_OP_IN_MEM(name, p)		[name] "m" (*(p))
 #define RSEQ_OP_IN_WORD(name, value)	[name] "er" (value)
 #define RSEQ_OP_IN_ANY(name, value)	[name] "erm" (value)

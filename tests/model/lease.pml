@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Leases (lib/guard.c, scenario F) as a model: a thread with sequences has a CPU; two threads
+ * elsewhere, T1 and T2, lease it, each for a sequence of its own; a signal handler that
+ * interrupts T1 anywhere runs a vector for the CPU, as does one thread more, S, and whoever
+ * finds the CPU closed or his lease gone. The handler may leave T1 where it is for ever, by
+ * siglongjmp(), or T1 be stopped by a debugger.
+ *
+ * Each adds 1 to both words: the sequences by one store, as a word of two halves; a vector, in
+ * two steps. Checked: at the end both are what was added (no update is lost); no sequence sees
+ * the halves differ (a vector is seen whole); nobody waits for ever (no invalid end state).
+ *
+ * The kernel: who is preempted or interrupted inside a sequence starts over. fence_cpu() makes
+ * the sequence on the CPU start over, fence_all() each.
+ *
+ * Compile-time choices, each of which must find a counterexample, but WEAK alone:
+ *	NOT_COMPARED	a sequence by lease does not look at the tag
+ *	NO_LEASE_FENCE	without fence (b) behind the lease
+ *	NO_TAKER_FENCE	who closes the guard over a lease fences the CPU alone
+ *	ENDED_BLINDLY	a lease is ended whether it is still there or not
+ *	SAME_LEASE	those of T1 and T2 do not differ
+ *	NOT_TAKEN	nobody closes the guard over a lease
+ *	WEAK		loads may pass loads: the word is loaded before the tag; with
+ *			NO_SECOND_FENCE, without fence (e) before a lease is ended
+ * ALONE leaves T2 out, and PREEMPTIONS limits their number, to be done in seconds.
+ */
+
+#ifndef PREEMPTIONS
+# define PREEMPTIONS 2
+#endif
+
+#define OPEN	0
+#define CLOSED	3
+#ifdef SAME_LEASE
+# define LEASE(me)	1
+#else
+# define LEASE(me)	me
+#endif
+
+byte tag = OPEN;
+byte left, right;		/* the data */
+byte added;
+byte ended;
+#ifdef ALONE
+# define ALL	4
+#else
+# define ALL	5
+#endif
+
+/* 0: the sequence on the CPU; 1, 2: those of T1 and T2 */
+bool inside[3];
+bool must_abort[3];
+
+bool blocked;			/* T1's signals */
+bool in_handler;
+bool gone;			/* T1 does not go on */
+bool t1_ended;
+
+#define RUNS(me)	(me != 1 || !in_handler)
+
+inline fence_cpu()
+{
+	d_step { must_abort[0] = must_abort[0] || inside[0] }
+}
+
+inline fence_all()
+{
+	d_step {
+		must_abort[0] = must_abort[0] || inside[0];
+		must_abort[1] = must_abort[1] || inside[1];
+		must_abort[2] = must_abort[2] || inside[2]
+	}
+}
+
+#ifdef NOT_TAKEN
+# define MAY_CLOSE	(tag == OPEN)
+#else
+# define MAY_CLOSE	(tag != CLOSED)
+#endif
+
+/* A vector. Who runs it blocks his signals. */
+inline vector(l, r, over)
+{
+	atomic { MAY_CLOSE -> over = (tag != OPEN); tag = CLOSED };	/* (a), (j) */
+	if
+#ifndef NO_TAKER_FENCE
+	:: over -> fence_all()						/* (k) */
+	:: else -> fence_cpu()						/* (b) */
+#else
+	:: true -> fence_cpu()
+#endif
+	fi;
+	l = left;
+	left = l + 1;
+	r = right;
+	right = r + 1;
+#ifdef WEAK
+	fence_cpu();							/* (e) */
+#endif
+	atomic { added++; tag = OPEN }					/* (d) */
+}
+
+/* Preemption of whoever is inside a sequence; and the one signal for T1, at any moment. */
+active proctype kernel()
+{
+	byte preemptions;
+
+end:	do
+	:: atomic { preemptions < PREEMPTIONS && inside[0] && !must_abort[0] ->
+		    preemptions++; must_abort[0] = true }
+	:: atomic { preemptions < PREEMPTIONS && inside[1] && !must_abort[1] ->
+		    preemptions++; must_abort[1] = true }
+	:: atomic { preemptions < PREEMPTIONS && inside[2] && !must_abort[2] ->
+		    preemptions++; must_abort[2] = true }
+	od
+}
+
+proctype sequence()
+{
+	byte l, r;
+	bool early, over;
+
+	do
+	:: atomic { inside[0] = true; must_abort[0] = false; early = false };
+#ifdef WEAK
+	   if
+	   :: atomic { l = left; r = right; early = true }
+	   :: true
+	   fi;
+#endif
+	   if
+	   :: atomic { must_abort[0] -> inside[0] = false }
+	   :: atomic { !must_abort[0] && tag != OPEN -> inside[0] = false };
+	      vector(l, r, over);
+	      break
+	   :: atomic { !must_abort[0] && tag == OPEN -> skip };		/* (c) */
+	      if
+	      :: atomic { must_abort[0] -> inside[0] = false }
+	      :: atomic { !must_abort[0] ->
+			  if
+			  :: early -> skip
+			  :: else -> l = left; r = right
+			  fi };
+		 if
+		 :: atomic { must_abort[0] -> inside[0] = false }
+		 :: atomic { !must_abort[0] ->
+			     assert(l == r);
+			     left = l + 1; right = r + 1;
+			     added++; inside[0] = false };
+		    break
+		 fi
+	      fi
+	   fi
+	od;
+	ended++
+}
+
+/* T1, T2 */
+proctype leaser(byte me)
+{
+	byte l, r;
+	bool early, over, done;
+
+	if
+	:: atomic { RUNS(me) && tag == OPEN -> tag = LEASE(me) };		/* (a) */
+#ifndef NO_LEASE_FENCE
+	   RUNS(me);
+	   fence_cpu();							/* (b) */
+#endif
+	   do
+	   :: atomic { RUNS(me) -> inside[me] = true; must_abort[me] = false;
+		       early = false };
+#ifdef WEAK
+	      if
+	      :: atomic { RUNS(me) -> l = left; r = right; early = true }
+	      :: RUNS(me)
+	      fi;
+#endif
+	      if
+	      :: atomic { RUNS(me) && must_abort[me] -> inside[me] = false }
+#ifdef NOT_COMPARED
+	      :: atomic { RUNS(me) && !must_abort[me] -> l = left; r = right };
+#else
+	      :: atomic { RUNS(me) && !must_abort[me] && tag != LEASE(me) ->
+			  inside[me] = false };
+		 break
+	      :: atomic { RUNS(me) && !must_abort[me] && tag == LEASE(me) ->	/* (i) */
+			  skip };
+		 if
+		 :: atomic { RUNS(me) && must_abort[me] -> skip }
+		 :: atomic { RUNS(me) && !must_abort[me] ->
+			     if
+			     :: early -> skip
+			     :: else -> l = left; r = right
+			     fi }
+		 fi;
+#endif
+		 if
+		 :: atomic { RUNS(me) && must_abort[me] -> inside[me] = false }
+		 :: atomic { RUNS(me) && !must_abort[me] ->
+			     assert(l == r);
+			     left = l + 1; right = r + 1;
+			     added++; inside[me] = false; done = true };
+		    break
+		 fi
+	      fi
+	   od;
+#if defined(WEAK) && !defined(NO_SECOND_FENCE)
+	   RUNS(me);
+	   fence_cpu();							/* (e) */
+#endif
+	   atomic {							/* (d) */
+		RUNS(me);
+		if
+#ifdef ENDED_BLINDLY
+		:: tag = OPEN
+#else
+		:: tag == LEASE(me) -> tag = OPEN
+		:: else
+#endif
+		fi
+	   }
+	:: atomic { RUNS(me) && tag != OPEN }
+	fi;
+	if
+	:: done -> skip
+	:: else ->
+	   atomic { RUNS(me) -> blocked = blocked || me == 1 };
+	   vector(l, r, over);
+	   atomic { blocked = blocked && me != 1 }
+	fi;
+	atomic { RUNS(me) -> ended++; t1_ended = t1_ended || me == 1 }
+}
+
+proctype handler()
+{
+	byte l, r;
+	bool over;
+
+	atomic { !blocked -> in_handler = true; must_abort[1] = must_abort[1] || inside[1] };
+	vector(l, r, over);
+	if
+	:: in_handler = false
+	:: !t1_ended -> gone = true
+	fi;
+	ended++
+}
+
+proctype other()
+{
+	byte l, r;
+	bool over;
+
+	vector(l, r, over);
+	ended++
+}
+
+init {
+	atomic {
+		run sequence(); run leaser(1); run handler(); run other();
+#ifndef ALONE
+		run leaser(2)
+#endif
+	};
+	/* The CPU is open, or leased to who has gone: anybody can close it. */
+	atomic {
+		ended == ALL || (ended == ALL - 1 && gone) ->
+		assert(left == right && left == added && tag != CLOSED)
+	};
+	do		/* all is well, though T1 may be where it is for ever */
+	:: gone = !gone; gone = !gone
+	od
+}
