@@ -11,8 +11,8 @@
  * per-CPU data, but it sleeps. (Without one, membarrier(2) returns at once.) "ours" is
  * with one that runs on the other CPU.
  *
- * Where a backend is measured, no operation tries its sequence: "addv, this CPU" is what
- * one costs that aborts too often, or is single-stepped.
+ * The rows that are "forced" are measured where no operation tries a sequence, nor a lease:
+ * that is what one costs that aborts too often, or is single-stepped.
  */
 #include <fcntl.h>
 #include <linux/membarrier.h>
@@ -86,26 +86,29 @@ static void do_fence_all(void)
 }
 
 enum row {
-	NULL_CALL, MEMBARRIER, THERE_AND_BACK, ADD_HERE, VECTOR_HERE, ADD_ALONE, FENCE_ALONE,
-	FENCE_ALL_ALONE, ADD_OURS, FENCE_OURS, FENCE_ALL_OURS, NR_ROWS
+	NULL_CALL, MEMBARRIER, THERE_AND_BACK, ADD_HERE, VECTOR_HERE, ADD_ALONE, FORCED_ALONE,
+	FENCE_ALONE, FENCE_ALL_ALONE, ADD_OURS, FORCED_OURS, FENCE_OURS, FENCE_ALL_OURS, NR_ROWS
 };
 
 static const struct {
 	const char *name;
 	void (*run)(void);
-	bool needs_other, needs_ours;
+	bool needs_other, needs_ours, forced;
 } rows[NR_ROWS] = {
-	[NULL_CALL] = { "null call (getppid)", do_null, false, false },
-	[MEMBARRIER] = { "membarrier(2) itself, alone", do_membarrier, false, false },
-	[THERE_AND_BACK] = { "sched_setaffinity there and back", do_there_and_back, true, false },
-	[ADD_HERE] = { "addv, this CPU", do_add_here, false, false },
-	[VECTOR_HERE] = { "vector of two adds, this CPU", do_vector_here, false, false },
-	[ADD_ALONE] = { "addv, other CPU, alone", do_add_there, true, false },
-	[FENCE_ALONE] = { "fence, other CPU, alone", do_fence, true, false },
-	[FENCE_ALL_ALONE] = { "fence, all CPUs, alone", do_fence_all, false, false },
-	[ADD_OURS] = { "addv, other CPU, ours", do_add_there, true, true },
-	[FENCE_OURS] = { "fence, other CPU, ours", do_fence, true, true },
-	[FENCE_ALL_OURS] = { "fence, all CPUs, ours", do_fence_all, true, true },
+	[NULL_CALL] = { "null call (getppid)", do_null, false, false, false },
+	[MEMBARRIER] = { "membarrier(2) itself, alone", do_membarrier, false, false, false },
+	[THERE_AND_BACK] = { "sched_setaffinity there and back", do_there_and_back, true, false,
+			     false },
+	[ADD_HERE] = { "addv, this CPU, forced", do_add_here, false, false, true },
+	[VECTOR_HERE] = { "vector of two adds, this CPU", do_vector_here, false, false, false },
+	[ADD_ALONE] = { "addv, other CPU, alone", do_add_there, true, false, false },
+	[FORCED_ALONE] = { "addv, other CPU, alone, forced", do_add_there, true, false, true },
+	[FENCE_ALONE] = { "fence, other CPU, alone", do_fence, true, false, false },
+	[FENCE_ALL_ALONE] = { "fence, all CPUs, alone", do_fence_all, false, false, false },
+	[ADD_OURS] = { "addv, other CPU, ours", do_add_there, true, true, false },
+	[FORCED_OURS] = { "addv, other CPU, ours, forced", do_add_there, true, true, true },
+	[FENCE_OURS] = { "fence, other CPU, ours", do_fence, true, true, false },
+	[FENCE_ALL_OURS] = { "fence, all CPUs, ours", do_fence_all, true, true, false },
 };
 
 /* Settings: the backends, and how often a fallback is forced on the one chosen. */
@@ -130,10 +133,23 @@ static const struct {
 	[FORCED_1] = { "always", "RSEQ_OP_FORCE_FALLBACK", "1", RSEQ_OP_BACKEND_NONE },
 };
 
-/* Those that choose a backend measure all rows, the others an operation on this CPU. */
-static bool measures(enum setting setting, enum row row)
+static bool chooses_backend(enum setting setting)
 {
-	return settings[setting].backend != RSEQ_OP_BACKEND_NONE || row == ADD_HERE;
+	return settings[setting].backend != RSEQ_OP_BACKEND_NONE;
+}
+
+/*
+ * Those that choose a backend measure all rows, the forced ones in a child of their own; the
+ * others, which say themselves what is forced, an operation on this CPU.
+ */
+static bool has_child(enum setting setting, bool forced)
+{
+	return chooses_backend(setting) || forced;
+}
+
+static bool measures(enum setting setting, bool forced, enum row row)
+{
+	return chooses_backend(setting) ? rows[row].forced == forced : row == ADD_HERE;
 }
 
 /*
@@ -184,14 +200,14 @@ static double measure_row(enum row row)
 	return time_calls(run, n);
 }
 
-static void measure_round(enum setting setting, double *ns)
+static void measure_round(enum setting setting, bool forced, double *ns)
 {
 	bool spinning = false;
 	enum row row;
 
 	for (row = 0; row < NR_ROWS; row++) {
 		ns[row] = (double)NAN;
-		if (!measures(setting, row) || (rows[row].needs_other && other_cpu < 0))
+		if (!measures(setting, forced, row) || (rows[row].needs_other && other_cpu < 0))
 			continue;
 		if (rows[row].needs_ours && !spinning) {
 			spinner_start(other_cpu);
@@ -215,9 +231,9 @@ static void choose_cpus(void)
 }
 
 /* A round for each byte that comes, until the parent goes. */
-static int child(enum setting setting)
+static int child(enum setting setting, bool forced)
 {
-	bool there = settings[setting].backend == RSEQ_OP_BACKEND_NONE ||
+	bool there = !chooses_backend(setting) ||
 		     rseq_op_backend(NULL) == settings[setting].backend;
 	double ns[NR_ROWS];
 	char go;
@@ -231,7 +247,7 @@ static int child(enum setting setting)
 		for (i = 0; i < NR_ROWS; i++)
 			ns[i] = (double)NAN;
 		if (there)
-			measure_round(setting, ns);
+			measure_round(setting, forced, ns);
 		if (write(STDOUT_FILENO, ns, sizeof(ns)) != sizeof(ns))
 			return 1;
 	}
@@ -245,72 +261,86 @@ static int child(enum setting setting)
 static struct {
 	pid_t pid;
 	int to, from;
-} children[NR_SETTINGS];
+} children[NR_SETTINGS][2];	/* [][forced] */
 
 /* ns */
 static double samples[NR_SETTINGS][NR_ROWS][SAMPLES_MAX];
 static int nr_samples;
 
-static void start_child(enum setting setting)
+static void start_child(enum setting setting, bool forced)
 {
 	int to[2], from[2];
 	char arg[16];
+	pid_t pid;
 
 	snprintf(arg, sizeof(arg), "%d", setting);
 	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC))
 		fail("pipe2");
-	children[setting].pid = fork();
-	if (children[setting].pid < 0)
+	pid = fork();
+	if (pid < 0)
 		fail("fork");
-	if (!children[setting].pid) {
+	if (!pid) {
 		unsetenv("RSEQ_OP_BACKEND");
-		unsetenv("RSEQ_OP_FORCE_FALLBACK");
-		if (settings[setting].backend != RSEQ_OP_BACKEND_NONE)
-			setenv("RSEQ_OP_FORCE_FALLBACK", "1", 1);
+		setenv("RSEQ_OP_FORCE_FALLBACK", forced ? "1" : "0", 1);
 		setenv(settings[setting].variable, settings[setting].value, 1);
 		dup2(to[0], STDIN_FILENO);
 		dup2(from[1], STDOUT_FILENO);
-		execl("/proc/self/exe", PROGRAM, "--child", arg, (char *)NULL);
+		execl("/proc/self/exe", PROGRAM, "--child", arg, forced ? "1" : "0",
+		      (char *)NULL);
 		_exit(127);
 	}
 	close(to[0]);
 	close(from[1]);
-	children[setting].to = to[1];
-	children[setting].from = from[0];
+	children[setting][forced].pid = pid;
+	children[setting][forced].to = to[1];
+	children[setting][forced].from = from[0];
 }
 
-static void ask_child(enum setting setting)
+static void ask_child(enum setting setting, bool forced)
 {
 	double ns[NR_ROWS];
 	int row;
 
-	if (write(children[setting].to, "", 1) != 1 ||
-	    read(children[setting].from, ns, sizeof(ns)) != sizeof(ns)) {
+	if (write(children[setting][forced].to, "", 1) != 1 ||
+	    read(children[setting][forced].from, ns, sizeof(ns)) != sizeof(ns)) {
 		fprintf(stderr, PROGRAM ": the child for %s=%s ended early\n",
 			settings[setting].variable, settings[setting].value);
 		exit(1);
 	}
-	for (row = 0; row < NR_ROWS; row++)
-		samples[setting][row][nr_samples] = ns[row];
+	for (row = 0; row < NR_ROWS; row++) {
+		if (!chooses_backend(setting) || rows[row].forced == forced)
+			samples[setting][row][nr_samples] = ns[row];
+	}
+}
+
+static void end_child(enum setting setting, bool forced)
+{
+	close(children[setting][forced].to);
+	waitpid(children[setting][forced].pid, NULL, 0);
+}
+
+static void for_each_child(void (*fn)(enum setting, bool forced))
+{
+	int setting, forced;
+
+	for (setting = 0; setting < NR_SETTINGS; setting++) {
+		for (forced = 0; forced < 2; forced++) {
+			if (has_child(setting, forced))
+				fn(setting, forced);
+		}
+	}
 }
 
 static void measure(int rounds)
 {
-	int setting;
-
 	signal(SIGPIPE, SIG_IGN);
-	for (setting = 0; setting < NR_SETTINGS; setting++)
-		start_child(setting);
+	for_each_child(start_child);
 	for (nr_samples = 0; nr_samples < rounds; nr_samples++) {
 		progress("round", nr_samples, rounds);
-		for (setting = 0; setting < NR_SETTINGS; setting++)
-			ask_child(setting);
+		for_each_child(ask_child);
 	}
 	progress(NULL, 0, 0);
-	for (setting = 0; setting < NR_SETTINGS; setting++) {
-		close(children[setting].to);
-		waitpid(children[setting].pid, NULL, 0);
-	}
+	for_each_child(end_child);
 }
 
 static double typical_us(enum setting setting, enum row row)
@@ -401,13 +431,13 @@ int main(int argc, char **argv)
 	struct options o;
 
 	/* Internal: a measurement in a process of its own. */
-	if (argc == 3 && !strcmp(argv[1], "--child"))
-		return child((enum setting)atoi(argv[2]));
+	if (argc == 4 && !strcmp(argv[1], "--child"))
+		return child((enum setting)atoi(argv[2]), atoi(argv[3]));
 	o = parse_options(argc, argv, ROUNDS_MAX);
 	measure(o.rounds);
 	print_backends();
 	print_forced();
-	print_targets("this CPU", ADD_HERE);
+	print_targets("this CPU, forced", ADD_HERE);
 	print_targets("other CPU, alone", ADD_ALONE);
 	if (o.csv)
 		write_csv(o.csv);
