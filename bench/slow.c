@@ -11,8 +11,9 @@
  * per-CPU data, but it sleeps. (Without one, membarrier(2) returns at once.) "ours" is
  * with one that runs on the other CPU.
  *
- * The rows that are "forced" are measured where no operation tries a sequence, nor a lease:
- * that is what one costs that aborts too often, or is single-stepped.
+ * The rows that are "forced" are measured where no operation tries a sequence, nor a lease,
+ * but takes the vector at once. On this CPU that is what one costs that aborts too often, or is
+ * single-stepped, without the attempts.
  */
 #include <fcntl.h>
 #include <linux/membarrier.h>

@@ -107,7 +107,7 @@ int fence(struct place at)
 
 /*
  * A vector that is being emulated is no sequence: the next one for its place waits. It also
- * takes away a lease, whose sequence runs elsewhere.
+ * takes away a lease, whose sequence may run anywhere.
  */
 static int wait_for_vector(struct place at)
 {

@@ -58,7 +58,9 @@
  *    barrier at (g): membarrier(2), a switch of threads, or, where there is no fence, one
  *    of our own; the compare-and-swap of the tag alone is none on aarch64.
  *    A fence for one CPU is the same with that one's tag. If it shows a lease (scenario F), the
- *    sequence runs elsewhere, and the lease is taken away; the fence for all has reached it.
+ *    sequence may run anywhere, and the lease is taken away. After a fence for all CPUs that is
+ *    needless: it has reached that sequence, and a vector of who takes the lease away closes
+ *    the place after (f).
  *
  * D. fork()
  *
@@ -101,8 +103,8 @@
  *    T: a signal handler of T's, which may even leave by siglongjmp(), a thread on CPU n
  *    while T is stopped by a debugger, and a child that does not have T. They close the guard
  *    over the lease (j). A sequence of T's that looks at the tag later (i) leaves. One that
- *    had looked has committed before (k) returns, or aborts, wherever T runs. So T blocks no
- *    signals, which takes as long as the fence.
+ *    had looked has committed before (k) returns, or aborts, wherever T runs. So T need not
+ *    block its signals, which would take as long as the fence.
  *    For the sequences on CPU n, T is a holder as in scenario A, with (e) between commit and (d),
  *    and as in E, where it finds itself there. T may have lost its lease before (b): (k) stands
  *    for that, too.
@@ -110,8 +112,11 @@
  *    The lease must differ from each that anybody else takes while T may still compare its
  *    own: it is the address of a variable of T's, on its stack.
  *
- *    S is no lease, but holds the guard with its signals blocked. That is what who lost a
- *    lease does next, too: so they do not take it from each other for ever.
+ *    S has no lease, but holds the guard, with its signals blocked. Who lost a lease does the
+ *    same next: so they do not take it from each other for ever.
+ *
+ *    Where (k) is refused, by a filter that has come late, (j) is undone, and S fails. T may
+ *    have ended meanwhile, and its lease stays until there is one whose (k) works.
  */
 #include <linux/futex.h>
 #include <pthread.h>
@@ -142,8 +147,10 @@ static int64_t tag(int cpu, enum state state)
 }
 
 /*
- * An address has at most 56 bits, besides what may be in its first byte. Where it has 32, as arch/
- * knows, it goes to the upper half: sequences look at the halves one after the other.
+ * An address in user space, with the topmost bit set: another one's differs, whatever else is in
+ * its topmost byte; and of the byte below not all bits are set, as they are in a negative int.
+ * An address of 32 bits, which is even, goes to the upper half, as arch/ knows: there sequences
+ * look at the halves one after the other.
  */
 static int64_t lease_of(int cpu, const int64_t *variable)
 {
@@ -303,10 +310,7 @@ void guard_open(struct place at, bool sequences)
 	open_to(at, tag(at.index, sequences ? OPEN : BARRED));
 }
 
-/*
- * Nobody has stored anything since, so a lease is as good as it was. Its thread may have gone on
- * without it: then it is there for who closes the guard next.
- */
+/* Nobody has stored anything since, so a lease is as good as it was. */
 void guard_undo(struct place at, int64_t was)
 {
 	open_to(at, was);

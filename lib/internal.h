@@ -121,11 +121,11 @@ int interp_run(const struct cpu_op *ops, unsigned int nr_ops);
 /* operands.c: bring an operand in, before anything is closed: 0 or -EFAULT. */
 int operand_ask(uint64_t addr, uint32_t len, enum access access, bool fault_expected);
 
-/* The same, of data that by contract stays mapped: find out only once, and not bring it in. */
-int operand_find(uint64_t addr, uint32_t len, enum access access, bool fault_expected);
-
-/* The same, and bring it in: where it has not stayed mapped, perhaps a SIGSEGV. */
+/* The same, of data that by contract stays mapped: where it has not, perhaps a SIGSEGV. */
 int operand_touch(uint64_t addr, uint32_t len, enum access access, bool fault_expected);
+
+/* Can, or could once, data be read that stays mapped? It is not accessed. 0 or -EFAULT. */
+int operand_find(uint64_t addr, uint32_t len);
 
 /*
  * A backend runs a vector for a possible CPU and returns what rseq_op() does. The vectors

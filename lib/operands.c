@@ -111,9 +111,9 @@ int operand_ask(uint64_t addr, uint32_t len, enum access access, bool fault_expe
 	return in_each_page(addr, len, access, ask);
 }
 
-int operand_find(uint64_t addr, uint32_t len, enum access access, bool fault_expected)
+int operand_find(uint64_t addr, uint32_t len)
 {
-	return in_each_page(addr, len, access, fault_expected ? ask : find);
+	return in_each_page(addr, len, ACCESS_READ, find);
 }
 
 int operand_touch(uint64_t addr, uint32_t len, enum access access, bool fault_expected)

@@ -121,7 +121,6 @@ static bool begin_lease(struct slow *s, const struct cpu_op *ops, unsigned int n
 	if (!membarrier_lease(ops, nr_ops, s->at, &s->lease))
 		return false;
 	s->leasing = true;
-	s->aborts = 0;
 	return true;
 }
 
@@ -199,7 +198,7 @@ static bool may_follow(const intptr_t *v, intptr_t end, intptr_t offset)
 	intptr_t pointer = __atomic_load_n(v, __ATOMIC_RELAXED);
 
 	return pointer == end || !operand_find((uintptr_t)pointer + (uintptr_t)offset,
-					       sizeof(pointer), ACCESS_READ, false);
+					       sizeof(pointer));
 }
 
 /* The operand behind the pointer may be freed by others. */

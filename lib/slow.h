@@ -26,8 +26,8 @@ struct slow slow_begin(enum by by, int index, int outcome, uintptr_t site);
 bool slow_retry(struct slow *s);
 
 /*
- * Is an attempt by s->lease worth while? If so, ask again after it, which ends the lease. What
- * the sequence accesses are the operands of the vector.
+ * Is an attempt by s->lease worth while? If so, ask again after it: if the answer is no, the
+ * lease has been ended. What the sequence accesses are the operands of the vector.
  */
 bool slow_lease(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops);
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# What has sequences in the library compiles with whatever options packages are built with. On
-# i386, with a frame pointer and in code that may lie anywhere, few registers are left: a compiler
-# that does not find enough gives up, or takes all the memory there is. Prints TAP.
+# What has sequences in the library compiles for i386 with the options that leave the fewest
+# registers: a frame pointer, and code that may lie anywhere. A compiler that does not find
+# enough gives up, or takes all the memory there is. Prints TAP.
 . "$(dirname "$0")/../common/tap.bash"
 
 compiles()

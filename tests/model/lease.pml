@@ -100,7 +100,7 @@ inline vector(l, r, over)
 	atomic { added++; tag = OPEN }					/* (d) */
 }
 
-/* Preemption of whoever is inside a sequence; and the one signal for T1, at any moment. */
+/* Preemption of whoever is inside a sequence. */
 active proctype kernel()
 {
 	byte preemptions;

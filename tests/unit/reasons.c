@@ -152,18 +152,39 @@ static int child_none(void)
 	return rseq_op_addv(&word, 1, cpu) || word != 1;
 }
 
-static bool forbid(unsigned int nr)
+static bool filter(unsigned int nr, unsigned int action)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
 
 	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
 	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+static bool forbid(unsigned int nr)
+{
+	return filter(nr, SECCOMP_RET_ERRNO | EPERM);
+}
+
+/* By lease no signals are blocked: who asks for that is killed, once the page is known. */
+static int child_lease(void)
+{
+	int i, cpu = allowed_cpu(0), other = other_cpu(cpu);
+
+	pin_to(cpu);
+	if (rseq_op_addv(&word, 1, other) ||
+	    !filter(SYS_rt_sigprocmask, SECCOMP_RET_KILL_PROCESS))
+		return 1;
+	for (i = 1; i < 100; i++) {
+		if (rseq_op_addv(&word, 1, other))
+			return 2;
+	}
+	return word != 100;
 }
 
 /* A fence that is refused, by a filter installed late, is an error, and no race. */
@@ -185,6 +206,8 @@ static int run_child(const char *name)
 {
 	if (!strcmp(name, "fence"))
 		return child_fence_refused();
+	if (!strcmp(name, "lease"))
+		return child_lease();
 	if (!strcmp(name, "forced"))
 		return child_forced_every_third();
 	if (!strcmp(name, "membarrier"))
@@ -282,6 +305,14 @@ static void test_fence_refused_is_an_error(void **state)
 	assert_int_equal(start("fence", "RSEQ_OP_BACKEND", "membarrier"), 0);
 }
 
+static void test_lease_blocks_no_signals(void **state)
+{
+	(void)state;
+	if (other_cpu(allowed_cpu(0)) < 0)
+		skip_because("only one CPU");
+	assert_int_equal(start("lease", "RSEQ_OP_BACKEND", "membarrier"), 0);
+}
+
 static void test_backend_kernel_or_none(void **state)
 {
 	bool there = cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG) > 0;
@@ -317,6 +348,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_backend_membarrier),
 		cmocka_unit_test(test_backend_kernel_or_none),
 		cmocka_unit_test(test_fence_refused_is_an_error),
+		cmocka_unit_test(test_lease_blocks_no_signals),
 		cmocka_unit_test(test_backend_names),
 	};
 
