@@ -139,6 +139,11 @@ static int fence_emulated(struct place at)
 	return ret;
 }
 
+int fence_all(void)
+{
+	return fence((struct place){ BY_CID, 0 });
+}
+
 int rseq_op_fence(int cpu)
 {
 	struct place at = { BY_CPU, cpu };
@@ -152,7 +157,7 @@ int rseq_op_fence(int cpu)
 
 int rseq_op_fence_all(void)
 {
-	int ret = fence((struct place){ BY_CID, 0 });	/* guard.c, scenario C: (g) */
+	int ret = fence_all();	/* guard.c, scenario C: (g) */
 
 	DELAY_POINT();
 	if (!ret)

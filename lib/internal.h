@@ -106,6 +106,7 @@ void fence_init(void);
 enum fence_method fence_method(void);
 int fence_register(void);
 int fence(struct place at);
+int fence_all(void);
 
 /* affinity.c */
 int affinity_fence(struct place at);

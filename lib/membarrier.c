@@ -45,12 +45,6 @@ static int fence_elsewhere(struct place at, bool area_is_ours)
 	return 0;
 }
 
-/* Who had a lease may be anywhere. */
-static int fence_all(void)
-{
-	return fence((struct place){ BY_CID, 0 });
-}
-
 /* The fence before opening. What begins then has not loaded anything yet. */
 static bool fence_again(struct place at, bool area_is_ours)
 {
@@ -68,7 +62,7 @@ static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct pla
 	block_signals(&signals);
 	was = guard_close(at);	/* scenario A: (a) */
 	DELAY_POINT();
-	/* scenario A: (b); scenario F: (k) */
+	/* scenario A: (b); scenario F: (k), as who had a lease may be anywhere */
 	ret = was < 0 ? fence_all() : fence_elsewhere(at, area_is_ours);
 	DELAY_POINT();
 	if (ret) {

@@ -51,18 +51,21 @@ static int add_if_pointer_is(void)
 		rseq_op_cmpeqv_cmpeqv_storev_cid(sum, was, &pointer, old, was + 1, target);
 }
 
-/* The first thread is on the target, if that is a CPU. */
+/*
+ * The first thread is on the target, if that is a CPU. The second never takes a vector, but for
+ * a lease that it has lost.
+ */
 static void add(struct worker *w)
 {
-	bool turn = false;
+	bool follows = false;
 
 	while (!workers_stopping()) {
-		int ret = turn && w->index != 1 ? add_through_pointer() : add_if_pointer_is();
+		int ret = follows ? add_through_pointer() : add_if_pointer_is();
 
-		if (ret < 0 || (turn && w->index != 1 && ret))
+		if (ret < 0 || (follows && ret))
 			wrong(w, "%d", ret);
 		w->done += !ret;
-		turn = !turn;
+		follows = !follows && w->index != 1;
 	}
 }
 
