@@ -223,7 +223,7 @@ struct totals {
 };
 
 const char *totals_read(struct totals *totals);
-/* Says what grew by more than the limit; pinned pages have none. */
+/* Say what was kept; of objects, up to the limit may be other tasks'. */
 bool totals_same(const struct totals *before, const struct totals *after, long limit);
 
 /* run.c */
