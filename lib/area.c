@@ -72,9 +72,12 @@ void area_init(void)
 		rseq_op_offset = __rseq_offset;
 	else
 		rseq_op_offset = (char *)&own - rseq_op_thread_pointer();
-	/* A kernel that has no IDs leaves the word alone: a CPU's number will do as well. */
+	/*
+	 * A kernel that has no IDs leaves the word alone: a CPU's number will do as well, the one
+	 * that is 0, as an ID would be, in a thread that is not registered.
+	 */
 	rseq_op_cid_offset = rseq_op_offset + (ptrdiff_t)(size >= CID_END ?
-		offsetof(struct area, rseq.mm_cid) : offsetof(struct area, rseq.cpu_id));
+		offsetof(struct area, rseq.mm_cid) : offsetof(struct area, rseq.cpu_id_start));
 }
 
 /* The CPU that the calling thread runs on, < 0 where it is not registered. */

@@ -78,7 +78,8 @@ extern "C" {
 
 /*
  * The calling thread's struct rseq, and in it the word with the concurrency ID, relative
- * to the thread pointer; not an interface.
+ * to the thread pointer; not an interface. Not const, though the library stores them only once:
+ * a thread may have been started before, and must not go on with what they were then.
  */
 extern ptrdiff_t rseq_op_offset;
 extern ptrdiff_t rseq_op_cid_offset;
@@ -153,9 +154,7 @@ static inline int rseq_op_current_cpu(void)
  */
 static inline int rseq_op_current_cid(void)
 {
-	int cid = rseq_op_area_int(rseq_op_cid_offset);
-
-	return cid < 0 ? 0 : cid;
+	return rseq_op_area_int(rseq_op_cid_offset);
 }
 
 /**

@@ -187,7 +187,7 @@ static inline int RSEQ_OP_SEQUENCE(cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect
 		: /* no outputs */
 		: RSEQ_OP_IN_SECTION(id, tags),
 		  RSEQ_OP_IN_MEM(v, v),
-		  RSEQ_OP_IN_WORD(expect, expect),
+		  RSEQ_OP_IN_EXPECT(expect, expect),
 		  RSEQ_OP_IN_WORD(newv, newv)
 		: RSEQ_OP_CLOBBERS
 		: aborted, elsewhere, differs);
@@ -216,9 +216,9 @@ static inline int RSEQ_OP_SEQUENCE(cmpeqv_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T
 		: /* no outputs */
 		: RSEQ_OP_IN_SECTION(id, tags),
 		  RSEQ_OP_IN_MEM(v, v),
-		  RSEQ_OP_IN_WORD(expect, expect),
+		  RSEQ_OP_IN_EXPECT(expect, expect),
 		  RSEQ_OP_IN_MEM(v2, v2),
-		  RSEQ_OP_IN_WORD(expect2, expect2),
+		  RSEQ_OP_IN_EXPECT(expect2, expect2),
 		  RSEQ_OP_IN_WORD(newv, newv)
 		: RSEQ_OP_CLOBBERS
 		: aborted, elsewhere, differs, differs2);
@@ -248,7 +248,7 @@ static inline int RSEQ_OP_SEQUENCE(cmpeqv_storev_storev)(RSEQ_OP_T *v, RSEQ_OP_T
 		: /* no outputs */
 		: RSEQ_OP_IN_SECTION(id, tags),
 		  RSEQ_OP_IN_MEM(v, v),
-		  RSEQ_OP_IN_WORD(expect, expect),
+		  RSEQ_OP_IN_EXPECT(expect, expect),
 		  RSEQ_OP_IN_MEM(v2, v2),
 		  RSEQ_OP_IN_WORD(newv2, newv2),
 		  RSEQ_OP_IN_WORD(newv, newv)
@@ -278,7 +278,7 @@ static inline int RSEQ_OP_SEQUENCE(cmpeqv_memcpy_storev)(RSEQ_OP_T *v, RSEQ_OP_T
 		: /* no outputs */
 		: RSEQ_OP_IN_SECTION(id, tags),
 		  RSEQ_OP_IN_MEM(v, v),
-		  RSEQ_OP_IN_WORD(expect, expect),
+		  RSEQ_OP_IN_EXPECT(expect, expect),
 		  RSEQ_OP_IN_ANY(dst, dst),
 		  RSEQ_OP_IN_ANY(src, src),
 		  RSEQ_OP_IN_ANY(len, len),

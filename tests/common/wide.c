@@ -22,7 +22,7 @@ static int attempt(intptr_t *v, intptr_t expect, intptr_t newv, int cpu, const i
 		: /* no outputs */
 		: RSEQ_OP_IN_CPU(cpu, tags),
 		  RSEQ_OP_IN_MEM(v, v),
-		  RSEQ_OP_IN_WORD(expect, expect),
+		  RSEQ_OP_IN_EXPECT(expect, expect),
 		  RSEQ_OP_IN_MEM(zero, &zero),
 		  RSEQ_OP_IN_WORD(nothing, (intptr_t)0),
 		  RSEQ_OP_IN_WORD(newv, newv)

@@ -226,6 +226,7 @@
 	[rseq] "r" (rseq_op_offset), [lease] "r" (lease_), [tag] "r" (tag_)
 #define RSEQ_OP_IN_MEM(name, p)		[name] "Q" (*(p))
 #define RSEQ_OP_IN_WORD(name, value)	[name] "r" (value)
+#define RSEQ_OP_IN_EXPECT		RSEQ_OP_IN_WORD
 #define RSEQ_OP_IN_ANY(name, value)	[name] "r" (value)
 #define RSEQ_OP_CLOBBERS		"memory", "cc", "x9", "x10", "x11"
 #define RSEQ_OP_CLOBBERS_COPY		RSEQ_OP_CLOBBERS, "x12", "x13"

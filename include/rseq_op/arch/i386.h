@@ -227,6 +227,7 @@ static inline ptrdiff_t rseq_op_loaded(ptrdiff_t value)
 	[lease] "rm" (rseq_op_loaded((ptrdiff_t)((lease_) >> 32))), [tag] "rmi" (tag_)
 #define RSEQ_OP_IN_MEM(name, p)		[name] "rmi" (p)
 #define RSEQ_OP_IN_WORD(name, value)	[name] "rmi" (value)
+#define RSEQ_OP_IN_EXPECT		RSEQ_OP_IN_WORD
 #define RSEQ_OP_IN_ANY(name, value)	[name] "rmi" (value)
 #define RSEQ_OP_CLOBBERS		"memory", "cc", "eax", "ecx", "edx"
 #define RSEQ_OP_CLOBBERS_COPY		RSEQ_OP_CLOBBERS, "esi", "edi"

@@ -252,7 +252,11 @@
 	"jmp	%l[aborted]\n\t"					\
 	".popsection\n\t"
 
-/* Operands: what every sequence has; a word in memory; a word; a word used in a move. */
+/*
+ * Operands: what every sequence has; a word in memory; a word; one that memory is compared
+ * with, in a register, as the processor makes one step of such a comparison and its jump; a
+ * word used in a move.
+ */
 #define RSEQ_OP_IN_CPU(cpu, tags_)					\
 	[rseq] "r" (rseq_op_offset), [index] "er" ((int64_t)(cpu)), [tags] "r" (tags_)
 #define RSEQ_OP_IN_CID(cid_, tags_)					\
@@ -261,6 +265,7 @@
 	[rseq] "r" (rseq_op_offset), [lease] "r" (lease_), [tag] "r" (tag_)
 #define RSEQ_OP_IN_MEM(name, p)		[name] "m" (*(p))
 #define RSEQ_OP_IN_WORD(name, value)	[name] "er" (value)
+#define RSEQ_OP_IN_EXPECT(name, value)	[name] "r" (value)
 #define RSEQ_OP_IN_ANY(name, value)	[name] "erm" (value)
 #define RSEQ_OP_CLOBBERS		"memory", "cc", "rax"
 #define RSEQ_OP_CLOBBERS_COPY		RSEQ_OP_CLOBBERS, "rcx", "rsi", "rdi"
