@@ -70,7 +70,8 @@ test_command_arrives()
 		' sh 'a  b' "it's" '"$HOME" \' ''
 	cd "$top"
 	expect "exit status 42" 42 "$status"
-	expect "standard error arrives, alone" "to stderr" "$(cat "$dir/err")"
+	# QEMU itself aborts now and then, and tools/vm says so.
+	expect "standard error arrives, alone" "to stderr" "$(grep -v "^vm: QEMU aborted" "$dir/err")"
 	expect "working directory" "$here" "$(line cwd)"
 	expect "arguments" "4<a  b><it's><\"\$HOME\" \\><>" "$(line arguments)"
 	expect "--env" "it's \"set\"" "$(line given)"
@@ -87,9 +88,12 @@ test_command_arrives()
 
 test_one_cpu_exit_0()
 {
+	local start=$SECONDS
+
 	# shellcheck disable=SC2016 # expands in the VM
 	run --cpus 1 --nodes 1 sh -c 'echo "cpus:$(nproc)"; echo "nodes:$(
 		cat /sys/devices/system/node/online)"'
+	limit=$((30 + 4 * (SECONDS - start)))
 	expect "exit status 0" 0 "$status"
 	expect "1 processor, 1 node" "1 0" "$(line cpus) $(line nodes)"
 }
@@ -126,10 +130,10 @@ test_panic_fails()
 
 test_timeout_is_told_apart()
 {
-	run --cpus 1 --nodes 1 --timeout 30 sh -c 'echo started; sleep 1000'
+	run --cpus 1 --nodes 1 --timeout "$limit" sh -c 'echo started; sleep 1000'
 	expect "out of time: status 124" 124 "$status"
 	expect "output up to then arrives" started "$(cat "$dir/out")"
-	expect_line "and the reason given" '^vm: timed out after 30 s' \
+	expect_line "and the reason given" '^vm: timed out after '"$limit"' s' \
 		"$dir/err"
 }
 
@@ -181,11 +185,11 @@ fake_qemu()
 
 test_qemu_aborts()
 {
-	fake_qemu 2
+	fake_qemu 1 # the real one may abort, too
 	PATH=$dir/bin:$PATH run --cpus 1 --nodes 1 echo up
-	expect "QEMU aborted twice: status" 0 "$status"
-	expect "QEMU aborted twice: output" up "$(cat "$dir/out")"
-	expect "QEMU aborted twice: said" 2 "$(grep -c "^vm: QEMU aborted.*assertion" "$dir/err")"
+	expect "QEMU aborted: status" 0 "$status"
+	expect "QEMU aborted: output" up "$(cat "$dir/out")"
+	expect_line "QEMU aborted: said" "^vm: QEMU aborted.*assertion" "$dir/err"
 	fake_qemu 3
 	PATH=$dir/bin:$PATH run --cpus 1 --nodes 1 echo up
 	expect "QEMU aborts always: status" 125 "$status"
@@ -209,6 +213,9 @@ test_interrupt_leaves_nothing()
 	status=0
 	wait "$pid" || status=$?
 	expect "terminated: status 143" 143 "$status"
+	for ((tries = 0; tries < 100 && $(count_users "$TMPDIR") > 0; tries++)); do
+		sleep 0.1 # one that has read the end may not have run since
+	done
 	expect "no process is left" 0 "$(count_users "$TMPDIR")"
 	expect "no temporary file is left" "" "$(ls -A "$TMPDIR")"
 }

@@ -96,6 +96,13 @@ expect "the deadline server of a dying CPU is left out" "status 0" \
 expect "another task there is not" "status 125" \
 	"status $(status_of "$(dying 2 migration/3 prog)")"
 expect "nor a third that is not shown" "status 125" "status $(status_of "$(dying 3 migration/3)")"
+# while_dying LINE: that warning, and somebody else's line in its dump.
+while_dying() { dying 2 migration/3 | sed "/enqueued tasks/a [   12.345678] $1"; }
+
+expect "what others print meanwhile does not matter" "status 0" \
+	"status $(status_of "$(while_dying "tsc: Refined TSC clocksource calibration")" 2> /dev/null)"
+expect "but for a complaint" "status 125" \
+	"status $(status_of "$(while_dying "BUG: f")" 2> /dev/null)"
 expect "nor a complaint after it" "status 125" \
 	"status $(status_of "$(dying 2 migration/3; echo "[   13.000000] BUG: f")" 2> /dev/null)"
 finish
