@@ -85,12 +85,17 @@ static int run_waiting(const struct wait *wait, bool marked)
 	return cpu_opv(ops + wait->alone, wait->alone ? 1 : 2, allowed_cpu(0), 0);
 }
 
+static _Atomic bool alarms_come;
+
+/* Not before a signal is pending, at least. */
 static void resolve_later(struct worker *w)
 {
-	uint64_t end = now_ms() + RESOLVED_MS;
 	struct uffdio_range all = { (uintptr_t)watched, PAGE };
+	uint64_t end;
 
-	while (!workers_stopping() && now_ms() < end)
+	while (!workers_stopping() && !alarms_come)
+		sleep_ms(10);
+	for (end = now_ms() + RESOLVED_MS; !workers_stopping() && now_ms() < end; )
 		sleep_ms(10);
 	/* Of the faults, the first wakes only those on missing pages. */
 	if (ioctl(uffd, UFFDIO_UNREGISTER, &all) || ioctl(uffd, UFFDIO_WAKE, &all))
@@ -128,9 +133,11 @@ static bool check_alarms(const struct wait *wait, bool marked)
 
 	count = 0;
 	alarms = 0;
+	alarms_come = false;
 	map_watched(wait->mode);
 	start_resolving(w);
 	setitimer(ITIMER_REAL, &often, NULL);
+	alarms_come = true;
 	ret = run_waiting(wait, marked);
 	setitimer(ITIMER_REAL, &never, NULL);
 	stop_workers();
