@@ -118,14 +118,15 @@ static void move_pages_around(struct worker *w)
 
 	for (turn = 1; !workers_stopping(); turn++) {
 		for (i = 0; i < nr_allowed_cpus(); i++) {
-			int cpu = allowed_cpu(i), status = 0;
+			int cpu = allowed_cpu(i), status = 0, ret;
 			int node = (node_of(cpu) + turn) % nodes;
 			void *page = data[cpu];
 
-			if (numa_move_pages(0, 1, &page, &node, &status, MPOL_MF_MOVE))
+			ret = numa_move_pages(0, 1, &page, &node, &status, MPOL_MF_MOVE);
+			if (ret < 0)
 				wrong(w, "move_pages: %s", strerror(errno));
-			/* A page in use at that moment stays: EBUSY, EAGAIN. */
-			w->done += status >= 0;
+			/* A page in use all the time stays: one not moved, EBUSY, EAGAIN. */
+			w->done += !ret && status >= 0;
 		}
 	}
 }

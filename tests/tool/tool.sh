@@ -110,7 +110,7 @@ test_registration()
 	else
 		skip "registration by glibc" "it does not register"
 	fi
-	run GLIBC_TUNABLES=glibc.pthread.rseq=0 selftest --json
+	run_selftest GLIBC_TUNABLES=glibc.pthread.rseq=0
 	expect "selftest with the library's registration" "status 0, 5 ok" \
 		"status $status, $(json 'd["ok"]') ok"
 }
@@ -128,11 +128,22 @@ test_escapes()
 	expect "plain: no control character" "" "$(tr -d '\n' < "$dir/out" | tr -dc '[:cntrl:]')"
 }
 
+# A busy machine may leave no moment in which the fence can be tried.
+run_selftest()
+{
+	local tries
+
+	for tries in 1 2 3; do
+		run "$@" selftest --json
+		[ "$(json 'd["skipped"]')" != 0 ] || break
+	done
+}
+
 test_selftest()
 {
 	local cpu
 
-	run selftest --json
+	run_selftest
 	expect "selftest: all ok" "status 0, 5 ok, 0 failed, 0 skipped" "status $status, $(json \
 		'"%d ok, %d failed, %d skipped" % (d["ok"], d["failed"], d["skipped"])')"
 	run RSEQ_OP_BACKEND=kernel info --json
@@ -171,7 +182,7 @@ test_stress()
 import os, pty, subprocess, sys
 ours, theirs = pty.openpty()
 subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
-print("yes" if b" s, " in os.read(ours, 4096) else "no")' "$tool" stress --seconds 2)"
+print("yes" if b" s, " in os.read(ours, 4096) else "no")' "$tool" stress --seconds 10)"
 }
 
 # usage ARGUMENT...: is wrong, said on standard error only.

@@ -269,8 +269,9 @@ static void test_everything_refused(void **state)
 static int work_late(int how)
 {
 	const struct refusal r = { { SYS_membarrier, NR_CPU_OPV }, how };
-	int cpu = rseq_op_current_cpu();
+	int cpu = allowed_cpu(0);
 
+	pin_to(cpu);
 	if (!install(&r))
 		return 127;
 	if (rseq_op_addv(&words[0][0], 1, cpu) || rseq_op_addv(&words[0][0], 1, !cpu) != -ENOSYS)

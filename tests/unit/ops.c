@@ -103,8 +103,8 @@ static void test_this_cpu(void **state)
 	(void)state;
 	for (i = 0; i < nr_allowed_cpus(); i++) {
 		pin_to(allowed_cpu(i));
+		check_ops(allowed_cpu(i));	/* registers the thread, if nobody has */
 		assert_int_equal(rseq_op_current_cpu(), allowed_cpu(i));
-		check_ops(allowed_cpu(i));
 	}
 	unpin();
 }
