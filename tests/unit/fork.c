@@ -92,6 +92,7 @@ static void test_fork_under_load(void **state)
  */
 
 #define SIGNAL_FORKS	300
+#define SIGNAL_RUN_MS	60000	/* or fewer, where the signals leave little time */
 #define SIGNAL_LIMIT_S	200
 
 static void on_signal(int sig)
@@ -117,6 +118,7 @@ static void send_signals(pid_t group)
 static int fork_under_signals(void)
 {
 	static struct worker w[1];	/* works to the end of the process */
+	uint64_t end = now_ms() + SIGNAL_RUN_MS;
 	sigset_t usr1;
 	int i, status = 0;
 	pid_t pid;
@@ -132,7 +134,7 @@ static int fork_under_signals(void)
 	pid = fork();
 	if (!pid)
 		send_signals(getppid());
-	for (i = 0; i < SIGNAL_FORKS && !status; i++) {
+	for (i = 0; i < SIGNAL_FORKS && !status && now_ms() < end; i++) {
 		sigprocmask(SIG_UNBLOCK, &usr1, NULL);
 		pid = fork();
 		if (!pid)
