@@ -90,7 +90,7 @@ int wait_for_hog(int cpu)
 
 static void wait_until_running(void)
 {
-	uint64_t end = now_ms() + LIMIT_S * 1000;
+	uint64_t end = now_ms() + 60000;
 
 	while (!hog->turns && now_ms() < end)
 		sleep_ms(10);

@@ -55,8 +55,9 @@ static void stay_on_target(void)
 
 /*
  * By affinity a CPU that stays half up for a second is one that cannot be reached; and a CPU
- * of this machine may well be held up so long.
+ * of this machine may well be held up so long. The library has to wait half of that.
  */
+#define WAITED_MS	500
 #define MAX_PATIENCE	(rseq_op_backend(NULL) == RSEQ_OP_BACKEND_AFFINITY ? 20 : 1)
 
 /*
@@ -68,14 +69,16 @@ static void update(struct worker *w)
 	while (!workers_stopping()) {
 		bool vector = next_random(&w->random) % 64 == 0;
 		int patience = MAX_PATIENCE, ret;
+		uint64_t start;
 
 		if (w->index % 2 == 0 && rseq_op_current_cpu() != target)
 			stay_on_target();
-		do
+		do {
+			start = now_ms();
 			ret = vector || w->index % 4 == 1 ?
 				tally_vector(tally, w->index, target) :
 				tally_sequence(tally, w->index, target);
-		while (ret == -EPERM && --patience);
+		} while (ret == -EPERM && now_ms() - start >= WAITED_MS && --patience);
 		if (ret)
 			wrong(w, "%s: %d", vector ? "vector" : "sequence", ret);
 	}

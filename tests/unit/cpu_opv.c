@@ -370,7 +370,7 @@ static int done_until(int error, const struct cpu_op *ops, unsigned int nr_ops, 
 {
 	int done, ret;
 
-	for (done = 0; done < 100; done++) {
+	for (done = 0; done < 10; done++) {
 		ret = cpu_opv(ops, nr_ops, cpu, 0);
 		if (ret)
 			return ret == error ? done : -1;
@@ -573,7 +573,8 @@ static int outside_cpuset(int64_t *shared_word, int cpu)
 	before = private_word;
 	if (cpu_opv(from_private, 2, cpu, 0) || private_word != before + 1)
 		return 4;
-	return cpu_opv(&to_shared, 1, allowed_cpu(0), 0) ? 5 : 0;
+	before = *shared_word;
+	return cpu_opv(&to_shared, 1, allowed_cpu(0), 0) || *shared_word != before + 1 ? 5 : 0;
 }
 
 static void test_shared_outside_cpuset_eperm(void **state)

@@ -193,6 +193,7 @@ test_qemu_aborts()
 	fake_qemu 3
 	PATH=$dir/bin:$PATH run --cpus 1 --nodes 1 echo up
 	expect "QEMU aborts always: status" 125 "$status"
+	expect "QEMU aborts always: boots" 3 "$(wc -l <"$dir/aborts")"
 	expect_line "QEMU aborts always: said" "^vm: the VM did not come up" "$dir/err"
 }
 

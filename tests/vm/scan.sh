@@ -93,6 +93,10 @@ dying()
 
 expect "the deadline server of a dying CPU is left out" "status 0" \
 	"status $(status_of "$(dying 2 migration/3)" 2> /dev/null)"
+expect "on arm64, too" "status 0" "status $(status_of "$(dying 2 migration/3 |
+	sed "s/smpboot: .*/psci: CPU3 killed (polled 0 ms)/")" 2> /dev/null)"
+expect "but not what stands there when another CPU dies" "status 125" "status $(status_of "$(
+	dying 2 migration/3 prog | sed "\$d"; dying 2 migration/3)" 2> /dev/null)"
 expect "another task there is not" "status 125" \
 	"status $(status_of "$(dying 2 migration/3 prog)")"
 expect "nor a third that is not shown" "status 125" "status $(status_of "$(dying 3 migration/3)")"

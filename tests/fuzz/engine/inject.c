@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -125,6 +126,19 @@ static bool slabs_are_exact(void)
 	return exact;
 }
 
+/* KASAN keeps what has been freed, for a while. */
+static void empty_quarantine(void)
+{
+	glob_t found;
+	size_t i;
+
+	if (glob("/sys/kernel/slab/kmalloc-*/shrink", 0, NULL, &found))
+		return;
+	for (i = 0; i < found.gl_pathc; i++)
+		write_file(found.gl_pathv[i], "1");
+	globfree(&found);
+}
+
 static const char *read_slabs(struct totals *totals)
 {
 	char line[256];
@@ -132,6 +146,7 @@ static const char *read_slabs(struct totals *totals)
 
 	if (!slabs_are_exact())
 		return "kmalloc() counts no objects exactly: boot with slub_debug=F,kmalloc-*";
+	empty_quarantine();
 	f = fopen("/proc/slabinfo", "r");
 	totals->nr_slabs = 0;
 	while (f && totals->nr_slabs < MAX_SLABS && fgets(line, sizeof(line), f)) {
