@@ -14,4 +14,5 @@ static void init(void)
 	cpus_init();
 	fence_init();
 	guard_init();
+	guard_open_all();
 }

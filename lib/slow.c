@@ -56,7 +56,7 @@ static bool retry_elsewhere(struct slow *s)
 static bool valid(struct place at)
 {
 	return at.by == BY_CPU ? cpus_possible(at.index) :
-		at.index >= 0 && at.index < rseq_op_nr_cpus();
+		at.index >= 0 && at.index < rseq_op_cpus;
 }
 
 bool slow_retry(struct slow *s)
