@@ -156,6 +156,7 @@ int rseq_op_fence(int cpu)
 	struct place at = { BY_CPU, cpu };
 	backend_fn run;
 
+	library_ready();
 	if (!cpus_possible(cpu))
 		return -EINVAL;
 	run = backend_run(BY_CPU);
@@ -166,6 +167,7 @@ int rseq_op_fence_all(void)
 {
 	int ret;
 
+	library_ready();
 	ret = fence_all();	/* guard.c, scenario C: (g) */
 	DELAY_POINT();
 	if (!ret)

@@ -30,6 +30,15 @@ void restore_signals(const uint64_t *old);
 /* probe.c: the same, of a call that a seccomp filter might kill for. */
 long probe(long nr, long a, long b, long c, long d);
 
+/* May the kernel be asked when the library is loaded? No filter can kill for it then. */
+bool probe_allowed_at_load(void);
+
+/* Is the calling thread the only one? False where that cannot be told. */
+bool probe_single_threaded(void);
+
+/* init.c: ask the kernel what it offers, if that has not been done. */
+void library_ready(void);
+
 /* incarnation.c: a number that differs from that of each process that this one was forked from. */
 uint16_t incarnation(void);
 

@@ -10,6 +10,7 @@
 
 struct slow slow_begin(enum by by, int index, int outcome, uintptr_t site)
 {
+	library_ready();
 	return (struct slow){
 		.at = { by, index }, .site = site, .tags = guard_tags(by), .outcome = outcome,
 	};

@@ -29,6 +29,7 @@ int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int
 	struct program p;
 	struct slow s;
 
+	library_ready();
 	if (flags & ~RSEQ_OP_TRY || !cpus_possible(cpu))
 		return -EINVAL;
 	if (!sequences() || !program_make(&p, ops, nr_ops)) {
