@@ -120,10 +120,12 @@ end:	do
 
 /*
  * A vector: the thread may be anywhere, and be preempted at any step, which makes no difference to it.
- * may_be_here: it may find itself on the CPU.
+ * Thread 0 does not go on while it runs its handler. may_be_here: it may find itself on the CPU.
  */
-#define VECTOR(id, l, r, here, was_closed, may_be_here)			\
-	EARLY_CLOSE(id, was_closed)					\
+#define GOES_ON(me)	(me != 0 || !in_handler)
+
+#define VECTOR(me, id, l, r, here, was_closed, may_be_here)		\
+	EARLY_CLOSE(id, was_closed, may_be_here)			\
 	LOOK_AT_CPU(may_be_here);					\
 	FIRST_FENCE;							\
 	LATE_CLOSE_(id, was_closed)					\
@@ -132,7 +134,7 @@ end:	do
 	r = right;							\
 	right = r + 1;							\
 	SECOND_FENCE(may_be_here);					\
-	atomic { added++; closed = false };		/* (d) */	\
+	atomic { GOES_ON(me) -> added++; closed = false };	/* (d) */ \
 	lock = NOBODY
 
 #ifdef NO_CLOSE
@@ -142,14 +144,14 @@ end:	do
 #endif
 #define TAKE(id)	atomic { IS_FREE -> lock = id }
 #ifdef LATE_CLOSE
-# define EARLY_CLOSE(id, was_closed)	TAKE(id);
+# define EARLY_CLOSE(id, was_closed, may_be_here)	TAKE(id);
 # define LATE_CLOSE_(id, was_closed)	atomic { CLOSE(was_closed) };
 #elif defined(EARLY_LOOK)
-# define EARLY_CLOSE(id, was_closed)	TAKE(id); here = may_be_here && (on_cpu == OWNER);	\
+# define EARLY_CLOSE(id, was_closed, may_be_here)	TAKE(id); here = may_be_here && (on_cpu == OWNER);	\
 	atomic { CLOSE(was_closed) };
 # define LATE_CLOSE_(id, was_closed)
 #else
-# define EARLY_CLOSE(id, was_closed)	TAKE(id); atomic { CLOSE(was_closed) };
+# define EARLY_CLOSE(id, was_closed, may_be_here)	TAKE(id); atomic { CLOSE(was_closed) };
 # define LATE_CLOSE_(id, was_closed)
 #endif
 #ifdef EARLY_LOOK
@@ -199,7 +201,7 @@ end:	do
 	      if							\
 	      :: !closed						\
 	      :: atomic { RUNS(me) -> BLOCK(me) };			\
-		 VECTOR(1, l, r, here, was_closed, false);		\
+		 VECTOR(me, 1, l, r, here, was_closed, false);	\
 		 UNBLOCK(me);						\
 		 break							\
 	      fi							\
@@ -264,7 +266,7 @@ proctype owner()
 	byte l, r;
 	bool here, was_closed;
 
-	VECTOR(2, l, r, here, was_closed, true);
+	VECTOR(3, 2, l, r, here, was_closed, true);
 	ended++
 }
 

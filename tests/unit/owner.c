@@ -63,6 +63,7 @@ struct actor {
 	pthread_t thread;
 	_Atomic int tid;
 	_Atomic int listener;	/* -2: not yet */
+	_Atomic bool may_end;
 	int fifo;		/* priority; 0: not real-time */
 	int ret;
 };
@@ -74,6 +75,9 @@ static void *be_owner(void *arg)
 	a->tid = (int)syscall(SYS_gettid);
 	a->listener = notify_install();
 	a->ret = add_both();
+	/* The kernel wakes waiters when a thread ends, too: that must not hide anything. */
+	while (!a->may_end)
+		sleep_ms(1);
 	return NULL;
 }
 
@@ -94,6 +98,7 @@ static void start(struct actor *a, void *(*run)(void *arg))
 {
 	a->tid = 0;
 	a->listener = -2;
+	a->may_end = false;
 	assert_int_equal(pthread_create(&a->thread, NULL, run, a), 0);
 }
 
@@ -149,12 +154,17 @@ static int priority_of(int tid)
 	return atoi(p);
 }
 
-static void end_owner(struct actor *a, uint64_t call)
+static void let_owner_go_on(struct actor *a, uint64_t call)
 {
 	notify_answer(a->listener, call, 0);
 	/* Another fence follows where loads pass loads. */
 	if (RSEQ_OP_LOADS_PASS_LOADS)
 		notify_answer(a->listener, notify_wait(a->listener), 0);
+}
+
+static void join_owner(struct actor *a)
+{
+	a->may_end = true;
 	assert_int_equal(pthread_join(a->thread, NULL), 0);
 	assert_int_equal(a->ret, 0);
 	close(a->listener);
@@ -182,11 +192,12 @@ static void test_owner_stopped_waiters_all_go_on_when_it_does(void **state)
 	for (i = 0; i < 4; i++)
 		wait_until_asleep_in_futex(&waiter[i]);
 	assert_int_equal(words[0], 0);
-	end_owner(&owner, call);
+	let_owner_go_on(&owner, call);
 	for (i = 0; i < 4; i++) {
 		assert_int_equal(pthread_join(waiter[i].thread, NULL), 0);
 		assert_int_equal(waiter[i].ret, 0);
 	}
+	join_owner(&owner);
 	check_words(5);
 }
 
@@ -209,9 +220,10 @@ static void test_owner_stopped_realtime_waiter_lends_priority(void **state)
 	wait_until_asleep_in_futex(&waiter);
 	while (priority_of(owner.tid) != -1 - waiter.fifo)
 		sleep_ms(1);
-	end_owner(&owner, call);
+	let_owner_go_on(&owner, call);
 	assert_int_equal(pthread_join(waiter.thread, NULL), 0);
 	assert_int_equal(waiter.ret, 0);
+	join_owner(&owner);
 	check_words(2);
 }
 
@@ -230,7 +242,7 @@ static pid_t start_child(char *stack, size_t size)
 {
 	pid_t pid;
 
-	child_actor = (struct actor){ .listener = -2 };
+	child_actor = (struct actor){ .listener = -2, .may_end = true };
 	pid = clone(be_child, stack + size, CLONE_VM | CLONE_FILES | SIGCHLD, &child_actor);
 	assert_true(pid > 0);
 	return pid;
@@ -408,7 +420,8 @@ static void test_fork_guard_owned_by_another_thread_child_goes_on(void **state)
 	/* The parent's guard is as it was. */
 	assert_false(open_to_sequences());
 	assert_int_equal(words[0], 0);
-	end_owner(&owner, call);
+	let_owner_go_on(&owner, call);
+	join_owner(&owner);
 	check_words(1);
 }
 
@@ -458,7 +471,8 @@ static void test_fork_of_a_fork_grandchild_goes_on(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	end_owner(&owner, call);
+	let_owner_go_on(&owner, call);
+	join_owner(&owner);
 	check_words(1);
 }
 
