@@ -128,6 +128,15 @@ static inline const int64_t *rseq_op_cid_tags(void)
 /* What rseq_op_nr_cpus() returns, for inline code; not an interface. */
 extern int rseq_op_cpus;
 
+/*
+ * Linux 6.19 and early 7.0 kernels store -1 into cpu_id_start when a thread unregisters its
+ * struct rseq. An array must not be indexed by it. Not an interface.
+ */
+static inline int rseq_op_not_negative(int n)
+{
+	return n < 0 ? 0 : n;
+}
+
 /**
  * rseq_op_current_cpu() - the CPU that the calling thread runs on
  *
@@ -139,7 +148,7 @@ extern int rseq_op_cpus;
  */
 static inline int rseq_op_current_cpu(void)
 {
-	return rseq_op_area_int(rseq_op_offset);
+	return rseq_op_not_negative(rseq_op_area_int(rseq_op_offset));
 }
 
 /**
@@ -155,7 +164,7 @@ static inline int rseq_op_current_cpu(void)
  */
 static inline int rseq_op_current_cid(void)
 {
-	return rseq_op_area_int(rseq_op_cid_offset);
+	return rseq_op_not_negative(rseq_op_area_int(rseq_op_cid_offset));
 }
 
 /**
