@@ -153,7 +153,7 @@ $(examples): $(B)/%: $(B)/%.o $(static)
 	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
 
 # With a part of the library that is internal.
-$(B)/tests/unit/cpulist: $(B)/lib/cpulist.o $(B)/lib/raw.o
+$(B)/tests/unit/cpulist: $(B)/lib/cpulist.o
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
 

@@ -21,9 +21,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -33,33 +31,27 @@
 #define THREAD_FLAGS	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | \
 			 CLONE_SYSVSEM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
-/* clone(), by the name that ThreadSanitizer does not take for a fork(). */
-int __clone(int (*fn)(void *arg), void *stack, int flags, void *arg, ...);
+/* A visitor makes three system calls, and no signal handler runs on its stack. */
+#define STACK_SIZE	512
 
 struct visitor {
 	struct cpus mask;
-	_Atomic pid_t tid;		/* 0 when it needs its stack no more */
+	_Atomic int tid;		/* 0 when it needs its stack no more */
 	unsigned int cpu;		/* where it came to run */
-	int error;			/* errno of its sched_setaffinity() */
+	int error;			/* of its sched_setaffinity(): 0 or -errno */
 };
 
-/*
- * It has the thread pointer of who waits, and so the same errno, which that one leaves alone
- * meanwhile; and a small stack: nothing but system calls, by a function that has been called
- * before, so that the dynamic linker need not look for it here. It does not return, since
- * clone() before glibc 2.26 would end the process.
- */
+/* The thread shares errno with the waiting thread, and its stack is small: no call of libc. */
 __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
-static int visit(void *arg)
+static void visit(void *arg)
 {
 	struct visitor *v = arg;
 
-	if (syscall(SYS_sched_setaffinity, 0, sizeof(v->mask), &v->mask))
-		v->error = errno;
-	else
-		syscall(SYS_getcpu, &v->cpu, NULL, NULL);
-	syscall(SYS_exit, 0);
-	return 0;
+	v->error = (int)raw_syscall(SYS_sched_setaffinity, 0, sizeof(v->mask), (long)&v->mask,
+				    0, 0, 0);
+	if (!v->error)
+		raw_syscall(SYS_getcpu, (long)&v->cpu, 0, 0, 0, 0, 0);
+	raw_syscall(SYS_exit, 0, 0, 0, 0, 0, 0);
 }
 
 static void pause_for_a_moment(void)
@@ -70,7 +62,7 @@ static void pause_for_a_moment(void)
 }
 
 /* For a while it still counts as a thread, and unshare(2) may ask that there is one only. */
-static void wait_until_gone(int tid)
+static void wait_until_gone(long tid)
 {
 	long pid = raw_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	int tries;
@@ -85,19 +77,17 @@ static void wait_until_gone(int tid)
 static __attribute__((noinline)) int send_visitor(int cpu)
 {
 	struct visitor v = { .cpu = (unsigned int)-1 };
-	_Alignas(16) char stack[4096];
-	int tid;
+	_Alignas(16) char stack[STACK_SIZE];
+	long tid;
 
 	cpus_add(&v.mask, cpu);
-	tid = __clone(visit, stack + sizeof(stack), THREAD_FLAGS, &v, &v.tid, NULL, &v.tid);
+	tid = raw_clone(THREAD_FLAGS, stack + sizeof(stack), &v.tid, visit, &v);
 	if (tid < 0)
-		return -errno;
+		return (int)tid;
 	while (atomic_load(&v.tid))
-		syscall(SYS_futex, &v.tid, FUTEX_WAIT, tid, NULL, NULL, 0);
+		raw_syscall(SYS_futex, (long)&v.tid, FUTEX_WAIT, tid, 0, 0, 0);
 	wait_until_gone(tid);
-	if (v.error)
-		return -v.error;
-	return v.cpu == (unsigned int)cpu ? 0 : -EAGAIN;
+	return v.error ? v.error : v.cpu == (unsigned int)cpu ? 0 : -EAGAIN;
 }
 
 static bool is_offline(int cpu)
@@ -142,13 +132,12 @@ static int visit_all(void)
 /* A visitor has no signals, as it has no stack for them. */
 int affinity_fence(struct place at)
 {
-	int ret, saved = errno;
 	uint64_t signals;
+	int ret;
 
 	block_signals(&signals);
 	ret = at.by == BY_CPU ? visit_cpu(at.index) : visit_all();
 	restore_signals(&signals);
-	errno = saved;
 	return ret;
 }
 

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <linux/rseq.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
 
 #include "internal.h"
 
@@ -60,9 +59,19 @@ static bool libc_registers(void)
 	return &__rseq_size && __rseq_size;
 }
 
+/* 0 where the kernel does not say. getauxval() sets errno then. */
+static unsigned long feature_size(void)
+{
+	int saved = errno;
+	unsigned long size = getauxval(AT_RSEQ_FEATURE_SIZE);
+
+	errno = saved;
+	return size;
+}
+
 void area_init(void)
 {
-	unsigned long size = getauxval(AT_RSEQ_FEATURE_SIZE);
+	unsigned long size = feature_size();
 
 	/* The kernel takes its own size or the first one, which has all that is used here. */
 	own_size = AREA_SIZE_MIN;

@@ -14,13 +14,13 @@ struct config config = { .max_aborts = 3 };
 static unsigned int env_number(const char *name, unsigned int least, unsigned int otherwise)
 {
 	const char *s = secure_getenv(name);
-	unsigned long n;
-	char *end;
+	uint64_t n = 0;
 
-	if (!s || *s < '0' || *s > '9')
+	if (!s || !*s)
 		return otherwise;
-	n = strtoul(s, &end, 10);
-	return *end || n < least || n > UINT_MAX ? otherwise : (unsigned int)n;
+	for (; *s >= '0' && *s <= '9' && n <= UINT_MAX; s++)
+		n = 10 * n + (uint64_t)(*s - '0');
+	return *s || n < least || n > UINT_MAX ? otherwise : (unsigned int)n;
 }
 
 static enum rseq_op_backend env_backend(void)

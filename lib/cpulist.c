@@ -4,7 +4,6 @@
  */
 #include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "internal.h"
 

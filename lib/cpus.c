@@ -5,7 +5,6 @@
  * may come later.
  */
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "internal.h"
 

@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <linux/membarrier.h>
-#include <sys/syscall.h>
 
 #include "internal.h"
 

@@ -120,7 +120,6 @@
  */
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sys/syscall.h>
 
 #include "internal.h"
 

@@ -19,12 +19,11 @@
 #include <rseq_op/sites.h>
 
 #include "delay.h"
+#include "syscall.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* raw.c: system calls, returning -errno and leaving errno alone. */
-long raw_syscall(long nr, long a, long b, long c, long d, long e, long f);
-
+/* signals.c: block all signals of the calling thread, and restore its mask. */
 void block_signals(uint64_t *old);
 void restore_signals(const uint64_t *old);
 

@@ -15,6 +15,7 @@
  * waits for none. Nobody knows where rseq_cs of the other threads is, to clear it there.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <link.h>
 
 #include "internal.h"
@@ -26,10 +27,12 @@
 void rseq_op_keep_loaded(const void *object)
 {
 	struct link_map *map = NULL;
+	int saved = errno;
 	Dl_info info;
 
 	if (!dladdr1 || !dlopen || !dladdr1(object, &info, (void **)&map, RTLD_DL_LINKMAP))
 		return;
 	if (map->l_name[0])	/* not the program itself */
 		dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+	errno = saved;
 }

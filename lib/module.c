@@ -2,8 +2,8 @@
 /*
  * Which file an address comes from.
  */
+#include <fcntl.h>
 #include <link.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -23,7 +23,8 @@ static bool has(const struct dl_phdr_info *info, uintptr_t address)
 /* The program itself has no name here. */
 static void name_program(struct module *m)
 {
-	ssize_t n = readlink("/proc/self/exe", m->name, sizeof(m->name) - 1);
+	long n = raw_syscall(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)m->name,
+			     sizeof(m->name) - 1, 0, 0);
 
 	m->name[n < 0 ? 0 : n] = '\0';
 }

@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
-#include <sys/syscall.h>
 
 #include "internal.h"
 

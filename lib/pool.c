@@ -11,10 +11,9 @@
  *
  * This is a part of its own in the static library, so that only who uses it needs libnuma.
  */
-#define _FILE_OFFSET_BITS 64
-
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/stat.h>
 #include <numa.h>
 #include <numaif.h>
 #include <pthread.h>
@@ -24,12 +23,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rseq_op/pool.h>
 
 #include "delay.h"
+#include "syscall.h"
 
 #define POISON		0x5a
 #define NODES_MAX	1024		/* of any kernel */
@@ -83,6 +82,34 @@ static void prepare_for_fork(void)
 	fork_handled = pthread_atfork(take_lock, release_lock, release_lock);
 }
 
+/* libc may set errno here, even where the call succeeds. */
+static void *allocate(size_t n, size_t size)
+{
+	int saved = errno;
+	void *p = calloc(n, size);
+
+	errno = saved;
+	return p;
+}
+
+static void release(void *p)
+{
+	int saved = errno;
+
+	free(p);
+	errno = saved;
+}
+
+static void unmap(char *base, size_t size)
+{
+	raw_syscall(SYS_munmap, (long)base, (long)size, 0, 0, 0, 0);
+}
+
+static void close_file(int fd)
+{
+	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
 static size_t range_length(void)
 {
 	return (size_t)rseq_op_nr_cpus() * RSEQ_OP_STRIDE;
@@ -104,7 +131,7 @@ static int look_up_node(int cpu)
 
 	for (node = 0; node <= numa_max_node(); node++) {
 		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/node%d", cpu, node);
-		if (!access(path, F_OK))
+		if (!raw_syscall(SYS_faccessat, AT_FDCWD, (long)path, F_OK, 0, 0, 0))
 			return node;
 	}
 	return -1;
@@ -133,16 +160,27 @@ static void bind_cpus(char *base, int first, int end, int node)
 	if (node < 0 || node >= NODES_MAX)
 		return;
 	nodes[node / LONG_BITS] = 1UL << node % LONG_BITS;
-	mbind(base + (size_t)first * RSEQ_OP_STRIDE, (size_t)(end - first) * RSEQ_OP_STRIDE,
-	      MPOL_PREFERRED, nodes, NODES_MAX + 1, 0);
+	raw_syscall(SYS_mbind, (long)(base + (size_t)first * RSEQ_OP_STRIDE),
+		    (long)((size_t)(end - first) * RSEQ_OP_STRIDE), MPOL_PREFERRED, (long)nodes,
+		    NODES_MAX + 1, 0);
+}
+
+/* libnuma may change errno. What it returns does not depend on errno. */
+static bool has_nodes(void)
+{
+	int saved = errno;
+	bool ret = numa_available() >= 0 && numa_max_node() > 0;
+
+	errno = saved;
+	return ret;
 }
 
 /* CPUs of one node that follow each other get one mapping. */
 static void place(char *base)
 {
-	int cpu, first = 0, saved = errno;
+	int cpu, first = 0;
 
-	if (numa_available() < 0 || numa_max_node() == 0)
+	if (!has_nodes())
 		return;
 	for (cpu = 1; cpu <= rseq_op_nr_cpus(); cpu++) {
 		if (cpu < rseq_op_nr_cpus() && node_of(cpu) == node_of(first))
@@ -150,7 +188,6 @@ static void place(char *base)
 		bind_cpus(base, first, cpu, node_of(first));
 		first = cpu;
 	}
-	errno = saved;
 }
 
 /* Of the inaccessible memory behind each CPU's: none where it would take too much. */
@@ -166,27 +203,49 @@ static bool guard(char *base, size_t size)
 	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
 		char *end = base + ((size_t)cpu + 1) * RSEQ_OP_STRIDE;
 
-		if (size && mprotect(end - size, size, PROT_NONE))
+		if (size && raw_syscall(SYS_mprotect, (long)(end - size), (long)size, PROT_NONE,
+					0, 0, 0))
 			return false;
 	}
 	return true;
 }
 
+/* Maps memory for reading and writing. fd is -1 for memory without a file. */
+static long map_file(int fd, uint64_t offset, size_t size)
+{
+	int how = MAP_NORESERVE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+
+#ifdef SYS_mmap2	/* a 32-bit kernel takes the offset in units of 4096 bytes */
+	return raw_syscall(SYS_mmap2, 0, (long)size, PROT_READ | PROT_WRITE, how, fd,
+			   (long)(offset / 4096));
+#else
+	return raw_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, how, fd, (long)offset);
+#endif
+}
+
 /* Range n of the file, or fresh memory. */
 static char *map(const struct rseq_op_pool *pool, size_t n)
 {
-	int how = pool->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-	char *base = mmap(NULL, range_length(), PROT_READ | PROT_WRITE, how | MAP_NORESERVE,
-			  pool->fd, (off_t)(n * range_length()));
+	long ret = map_file(pool->fd, (uint64_t)n * range_length(), range_length());
+	char *base = (char *)ret;
 
-	if (base == MAP_FAILED)
+	if (raw_failed(ret))
 		return NULL;
 	if (!guard(base, guard_size(pool->flags))) {
-		munmap(base, range_length());
+		unmap(base, range_length());
 		return NULL;
 	}
 	place(base);
 	return base;
+}
+
+static bool resize(int fd, uint64_t size)
+{
+#ifdef SYS_ftruncate64	/* a 32-bit kernel takes the two halves */
+	return !raw_syscall(SYS_ftruncate64, fd, (long)size, (long)(size >> 32), 0, 0, 0);
+#else
+	return !raw_syscall(SYS_ftruncate, fd, (long)size, 0, 0, 0, 0);
+#endif
 }
 
 /* Another range in the file; which it is. */
@@ -198,7 +257,7 @@ static bool extend(struct rseq_op_pool *pool, size_t *n)
 		return true;
 	take_lock();
 	*n = pool->nr_ranges;
-	extended = !ftruncate(pool->fd, (off_t)((*n + 1) * range_length()));
+	extended = resize(pool->fd, (uint64_t)(*n + 1) * range_length());
 	pool->nr_ranges += extended;
 	release_lock();
 	return extended;
@@ -207,22 +266,22 @@ static bool extend(struct rseq_op_pool *pool, size_t *n)
 static void range_delete(struct range *r)
 {
 	if (r->base)
-		munmap(r->base, range_length());
-	free(r->was_used);
-	free(r->state);
-	free(r);
+		unmap(r->base, range_length());
+	release(r->was_used);
+	release(r->state);
+	release(r);
 }
 
 static struct range *range_new(struct rseq_op_pool *pool)
 {
-	struct range *r = calloc(1, sizeof(*r));
+	struct range *r = allocate(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
 	if (extend(pool, &r->index))
 		r->base = map(pool, r->index);
-	r->was_used = calloc(pool->nr_items, sizeof(*r->was_used));
-	r->state = calloc(pool->nr_items, sizeof(*r->state));
+	r->was_used = allocate(pool->nr_items, sizeof(*r->was_used));
+	r->state = allocate(pool->nr_items, sizeof(*r->state));
 	r->nr_free = pool->nr_items;
 	if (r->base && r->was_used && r->state)
 		return r;
@@ -333,29 +392,32 @@ static int free_locked(struct rseq_op_pool *pool, char *item)
 /* It can grow and not shrink, so that no mapping of it ever ends in nothing. */
 static int file_new(int *fd)
 {
-	int ret = 0;
+	long ret = raw_syscall(SYS_memfd_create, (long)"rseq_op_pool",
+			       MFD_CLOEXEC | MFD_ALLOW_SEALING, 0, 0, 0, 0);
 
-	*fd = memfd_create("rseq_op_pool", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (*fd < 0)
-		return -errno;
-	if (fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK)) {
-		ret = -errno;
-		close(*fd);
-	}
-	return ret;
+	if (ret < 0)
+		return (int)ret;
+	*fd = (int)ret;
+	ret = raw_syscall(SYS_fcntl, *fd, F_ADD_SEALS, F_SEAL_SHRINK, 0, 0, 0);
+	if (ret)
+		close_file(*fd);
+	return (int)ret;
 }
 
 /* How many ranges there are; what was made otherwise is none of ours. */
 static int file_ranges(int fd, size_t *nr)
 {
-	int seals = fcntl(fd, F_GET_SEALS);
-	struct stat stat;
+	long seals = raw_syscall(SYS_fcntl, fd, F_GET_SEALS, 0, 0, 0, 0), ret;
+	struct statx stat;
 
-	if (seals < 0 || fstat(fd, &stat))
-		return -errno;
-	if (!(seals & F_SEAL_SHRINK) || (uint64_t)stat.st_size % range_length())
+	if (seals < 0)
+		return (int)seals;
+	ret = raw_syscall(SYS_statx, fd, (long)"", AT_EMPTY_PATH, STATX_SIZE, (long)&stat, 0);
+	if (ret)
+		return (int)ret;
+	if (!(seals & F_SEAL_SHRINK) || stat.stx_size % range_length())
 		return -EINVAL;
-	*nr = (size_t)((uint64_t)stat.st_size / range_length());
+	*nr = (size_t)(stat.stx_size / range_length());
 	return 0;
 }
 
@@ -381,7 +443,7 @@ static bool file_has(struct rseq_op_pool *pool, size_t index)
  */
 static struct range *range_map(struct rseq_op_pool *pool, size_t index)
 {
-	struct range *r = calloc(1, sizeof(*r)), *other;
+	struct range *r = allocate(1, sizeof(*r)), *other;
 
 	if (!r)
 		return NULL;
@@ -415,7 +477,7 @@ static int check_shared(void)
 
 static struct rseq_op_pool *pool_new(unsigned int flags)
 {
-	struct rseq_op_pool *p = calloc(1, sizeof(*p));
+	struct rseq_op_pool *p = allocate(1, sizeof(*p));
 
 	if (p) {
 		p->flags = flags;
@@ -446,7 +508,7 @@ int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int fl
 	if (flags & RSEQ_OP_POOL_SHARED)
 		ret = file_new(&p->fd);
 	if (ret)
-		free(p);
+		release(p);
 	else
 		*pool = p;
 	return ret;
@@ -469,10 +531,10 @@ int rseq_op_pool_attach(struct rseq_op_pool **pool, int fd)
 	if (!p)
 		return -ENOMEM;
 	p->nr_ranges = nr_ranges;
-	p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	p->fd = (int)raw_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0, 0, 0, 0);
 	if (p->fd < 0) {
-		ret = -errno;
-		free(p);
+		ret = p->fd;
+		release(p);
 	} else {
 		*pool = p;
 	}
@@ -524,14 +586,14 @@ void rseq_op_pool_destroy(struct rseq_op_pool *pool)
 	if (!pool)
 		return;
 	if (pool->fd >= 0)
-		close(pool->fd);
+		close_file(pool->fd);
 	while (pool->ranges) {
 		struct range *r = pool->ranges;
 
 		pool->ranges = r->next;
 		range_delete(r);
 	}
-	free(pool);
+	release(pool);
 }
 
 /* What is in use, one process knows; a child of its has a copy that is of no use. */

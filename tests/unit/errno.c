@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+/*
+ * errno and the library: no result depends on it, and no call changes it.
+ *
+ * A signal handler may change errno between any two instructions. A tracer does the same here:
+ * it steps through each call, and writes to errno after every instruction. So the test covers
+ * every instruction of the path that a call takes, and does not need a signal to come at the
+ * right moment. The threads that a call starts share errno, and are stepped through as well.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <rseq_op/pool.h>
+
+#include "test.h"
+
+#define GARBAGE		4321	/* no errno */
+
+static intptr_t words[4];
+static int cpu;			/* that the process runs on */
+static struct rseq_op_pool *pool;
+static void *item;
+
+/* A vector that needs the backend. Its second operand is at addr. */
+static int two_adds(void *addr, int expect_fault, int where)
+{
+	struct cpu_op ops[] = {
+		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t), .u.arithmetic_op = {
+			.p = (uintptr_t)&words[0], .count = 1 } },
+		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t), .u.arithmetic_op = {
+			.p = (uintptr_t)addr, .count = 1,
+			.expect_fault_p = (uint8_t)expect_fault } },
+	};
+
+	return rseq_op(ops, ARRAY_SIZE(ops), where, 0);
+}
+
+static int add_here(void)
+{
+	return rseq_op_addv(&words[0], 1, cpu);
+}
+
+static int add_elsewhere(void)
+{
+	return rseq_op_addv(&words[0], 1, other_cpu(cpu) < 0 ? cpu : other_cpu(cpu));
+}
+
+static int vector_here(void)
+{
+	return two_adds(&words[1], 0, cpu);
+}
+
+static int vector_elsewhere(void)
+{
+	return two_adds(&words[1], 0, other_cpu(cpu) < 0 ? cpu : other_cpu(cpu));
+}
+
+static int vector_unmapped(void)
+{
+	return two_adds((void *)64, 0, cpu);
+}
+
+static int vector_unmapped_expected(void)
+{
+	return two_adds((void *)64, 1, cpu);
+}
+
+static int compare(void)
+{
+	return rseq_op_cmpeqv_storev(&words[2], 1, 1, other_cpu(cpu) < 0 ? cpu : other_cpu(cpu));
+}
+
+static int invalid_cpu(void)
+{
+	return rseq_op_addv(&words[0], 1, -1);
+}
+
+static int fence(void)
+{
+	return rseq_op_fence(cpu);
+}
+
+static int backend(void)
+{
+	return rseq_op_backend(NULL) == RSEQ_OP_BACKEND_NONE;
+}
+
+static int pool_create(void)
+{
+	return rseq_op_pool_create(&pool, 64, RSEQ_OP_POOL_DEBUG);
+}
+
+static int pool_alloc(void)
+{
+	return rseq_op_pool_alloc(pool, &item);
+}
+
+static int pool_free(void)
+{
+	return rseq_op_pool_free(pool, item);
+}
+
+static int pool_destroy(void)
+{
+	rseq_op_pool_destroy(pool);
+	return 0;
+}
+
+static int pool_create_shared(void)
+{
+	int ret = rseq_op_pool_create(&pool, 64, RSEQ_OP_POOL_SHARED);
+
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		return ret == -EOPNOTSUPP ? 0 : ret;
+	return ret ?: rseq_op_pool_alloc(pool, &item);
+}
+
+/* A pool attached to the file of the one above, and the item found there. */
+static int pool_attach(void)
+{
+	struct rseq_op_pool *same;
+	int ret;
+
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		return 0;
+	ret = rseq_op_pool_attach(&same, rseq_op_pool_fd(pool));
+	if (ret)
+		return ret;
+	rseq_op_pool_destroy(same);
+	rseq_op_pool_destroy(pool);
+	return 0;
+}
+
+static int pool_attach_no_file(void)
+{
+	int ret = rseq_op_pool_attach(&pool, -1);
+
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		return ret == -EOPNOTSUPP ? -EBADF : ret;
+	return ret;
+}
+
+/* In this order: the first operation also chooses the backend. */
+static const struct {
+	const char *name;
+	int (*run)(void);
+	int expected;
+} calls[] = {
+	{ "addv for another CPU", add_elsewhere, 0 },
+	{ "addv for this CPU", add_here, 0 },
+	{ "backend", backend, 0 },
+	{ "vector for this CPU", vector_here, 0 },
+	{ "vector for another CPU", vector_elsewhere, 0 },
+	{ "vector, operand unmapped", vector_unmapped, -EFAULT },
+	{ "vector, operand unmapped, fault expected", vector_unmapped_expected, -EAGAIN },
+	{ "comparison that does not hold", compare, 1 },
+	{ "addv for no CPU", invalid_cpu, -EINVAL },
+	{ "fence", fence, 0 },
+	{ "fence_all", rseq_op_fence_all, 0 },
+	{ "pool_create", pool_create, 0 },
+	{ "pool_alloc", pool_alloc, 0 },
+	{ "pool_free", pool_free, 0 },
+	{ "pool_destroy", pool_destroy, 0 },
+	{ "pool_create, shared", pool_create_shared, 0 },
+	{ "pool_attach", pool_attach, 0 },
+	{ "pool_attach, no file", pool_attach_no_file, -EBADF },
+};
+
+/* Shared with the process that makes the calls. */
+static struct shared {
+	volatile bool stepped;	/* what happens now is stepped through */
+	volatile int ret[ARRAY_SIZE(calls)], error[ARRAY_SIZE(calls)];
+	volatile unsigned int done;
+} *shared;
+
+static void make_calls(bool stepped)
+{
+	unsigned int i;
+
+	cpu = allowed_cpu(0);
+	pin_to(cpu);
+	if (stepped && (ptrace(PTRACE_TRACEME, 0, 0, 0) || raise(SIGSTOP)))
+		_exit(1);
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		errno = GARBAGE;
+		shared->stepped = stepped;
+		shared->ret[i] = calls[i].run();
+		shared->stepped = false;
+		shared->error[i] = errno;
+		shared->done = i + 1;
+	}
+	_exit(0);
+}
+
+/* errno of the process that makes the calls: at its address here, as that is a fork. */
+static void write_errno(pid_t pid)
+{
+	int garbage = GARBAGE;
+	struct iovec from = { &garbage, sizeof(garbage) }, to = { &errno, sizeof(errno) };
+
+	assert_int_equal(process_vm_writev(pid, &from, 1, &to, 1, 0), sizeof(garbage));
+}
+
+/* Step through all of its threads until the process ends. Returns the number of steps. */
+static long step_through(pid_t pid)
+{
+	long steps = 0;
+	pid_t tid;
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, 0,
+				PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL), 0);
+	assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, 0, 0), 0);
+	while ((tid = waitpid(-1, &status, __WALL)) > 0) {
+		if (!WIFSTOPPED(status)) {
+			if (tid != pid)
+				continue;	/* a thread */
+			assert_int_equal(status, 0);
+			return steps;
+		}
+		if (shared->stepped) {
+			write_errno(pid);
+			steps++;
+		}
+		/* SIGTRAP after a step; SIGSTOP at the start of a thread. */
+		assert_true(WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGSTOP);
+		assert_int_equal(ptrace(PTRACE_SINGLESTEP, tid, 0, 0), 0);
+	}
+	fail_msg("the process was lost");
+	return steps;
+}
+
+static void check_calls(bool stepped)
+{
+	long steps = 0;
+	unsigned int i;
+	pid_t pid;
+	int status;
+
+	memset(shared, 0, sizeof(*shared));
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (!pid)
+		make_calls(stepped);
+	if (stepped) {
+		steps = step_through(pid);
+		print_message("# %ld steps\n", steps);
+		assert_true(steps > 1000);
+	} else {
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(shared->done, ARRAY_SIZE(calls));
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		print_message("# %s\n", calls[i].name);
+		assert_int_equal(shared->ret[i], calls[i].expected);
+		assert_int_equal(shared->error[i], GARBAGE);
+	}
+}
+
+static void test_errno_of_caller_unchanged(void **state)
+{
+	(void)state;
+	check_calls(false);
+}
+
+static void test_results_do_not_depend_on_errno(void **state)
+{
+	(void)state;
+	check_calls(true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_errno_of_caller_unchanged),
+		cmocka_unit_test(test_results_do_not_depend_on_errno),
+	};
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return 2;
+	nr_allowed_cpus();	/* looked up once */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
