@@ -25,7 +25,7 @@ struct rseq_op_records {
 #define RSEQ_OP_RECORDS_SIZE(capacity, size)	\
 	(sizeof(struct rseq_op_records) + (size_t)(capacity) * (size_t)(size))
 
-/* The address of pointer or record n. Not an interface. */
+/* The address of pointer or record n; not an interface. */
 static inline intptr_t *rseq_op_buffer_slot(struct rseq_op_buffer *b, intptr_t n)
 {
 	return (intptr_t *)(b + 1) + n;
@@ -36,13 +36,13 @@ static inline char *rseq_op_records_slot(struct rseq_op_records *b, intptr_t n, 
 	return (char *)(b + 1) + (size_t)n * size;
 }
 
-/* Can a record have this size? Not an interface. */
+/* Can a record have this size? This is not an interface. */
 static inline bool rseq_op_records_size_valid(size_t size)
 {
 	return size > 0 && size <= CPU_OP_DATA_LEN_MAX;
 }
 
-/* The buffer is empty or full, unless there is no such CPU. Not an interface. */
+/* The buffer is empty or full, unless there is no such CPU; not an interface. */
 static inline int rseq_op_buffer_refuse(int cpu)
 {
 	return rseq_op_cpu_possible(cpu) ? 1 : -EINVAL;
