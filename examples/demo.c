@@ -153,7 +153,6 @@ static void read_line(const char *path, char *buf, int size)
 
 static void show_machine(void)
 {
-	static const char *const names[] = { "none", "kernel, cpu_opv(2)", "membarrier" };
 	char online[256], nodes[256];
 	struct utsname u;
 	const char *why;
@@ -166,7 +165,7 @@ static void show_machine(void)
 	figure("kernel", "%s %s", u.sysname, u.release);
 	figure("CPUs online", "%s (%d possible)", online, rseq_op_nr_cpus());
 	figure("NUMA nodes", "%s", nodes);
-	figure("backend", "%s", names[backend]);
+	figure("backend", "%s", rseq_op_backend_name(backend));
 	figure("because", "%s", why);
 	claim(backend != RSEQ_OP_BACKEND_NONE, "there is a backend");
 }

@@ -11,7 +11,7 @@
  */
 #include <rseq_op/pool.h>
 
-/* What is in it follows. */
+/* The pointers or records follow each structure. */
 struct rseq_op_buffer {
 	intptr_t count;
 };
@@ -25,7 +25,7 @@ struct rseq_op_records {
 #define RSEQ_OP_RECORDS_SIZE(capacity, size)	\
 	(sizeof(struct rseq_op_records) + (size_t)(capacity) * (size_t)(size))
 
-/* Where that is; not an interface. */
+/* The address of pointer or record n; not an interface. */
 static inline intptr_t *rseq_op_buffer_slot(struct rseq_op_buffer *b, intptr_t n)
 {
 	return (intptr_t *)(b + 1) + n;
@@ -36,8 +36,14 @@ static inline char *rseq_op_records_slot(struct rseq_op_records *b, intptr_t n, 
 	return (char *)(b + 1) + (size_t)n * size;
 }
 
-/* There is nothing to take, or no such CPU. */
-static inline int rseq_op_buffer_empty(int cpu)
+/* Can a record have this size? This is not an interface. */
+static inline bool rseq_op_records_size_valid(size_t size)
+{
+	return size > 0 && size <= CPU_OP_DATA_LEN_MAX;
+}
+
+/* The buffer is empty or full, unless there is no such CPU; not an interface. */
+static inline int rseq_op_buffer_refuse(int cpu)
 {
 	return rseq_op_cpu_possible(cpu) ? 1 : -EINVAL;
 }
@@ -46,7 +52,9 @@ static inline int rseq_op_buffer_empty(int cpu)
  * rseq_op_buffer_push() - put a pointer into a CPU's buffer
  * @b:		The buffer.
  * @capacity:	How many pointers it holds.
- * @p:		The pointer. Who takes it sees what the caller stored before.
+ * @p:		The pointer. The store is a release: it pairs with the acquire in
+ *		rseq_op_buffer_pop(), so that the thread that takes the pointer sees what the
+ *		caller stored before.
  * @cpu:	Whose buffer it is; any possible CPU.
  *
  * Return: 0, 1 if the buffer is full, or -errno as rseq_op_cmpeqv_storev_storev().
@@ -63,7 +71,7 @@ static inline int rseq_op_buffer_push(struct rseq_op_buffer *b, intptr_t capacit
 	do {
 		n = __atomic_load_n(&mine->count, __ATOMIC_RELAXED);
 		if (n < 0 || n >= capacity)
-			return 1;
+			return rseq_op_buffer_refuse(cpu);
 		ret = rseq_op_cmpeqv_storev_storev_release(&mine->count, n,
 							   rseq_op_buffer_slot(mine, n),
 							   (intptr_t)p, n + 1, cpu);
@@ -90,7 +98,7 @@ static inline int rseq_op_buffer_pop(struct rseq_op_buffer *b, void **p, int cpu
 	do {
 		n = __atomic_load_n(&mine->count, __ATOMIC_RELAXED);
 		if (n <= 0)
-			return rseq_op_buffer_empty(cpu);
+			return rseq_op_buffer_refuse(cpu);
 		slot = rseq_op_buffer_slot(mine, n - 1);
 		value = __atomic_load_n(slot, __ATOMIC_RELAXED);
 		ret = rseq_op_cmpeqv_cmpeqv_storev(&mine->count, n, slot, value, n - 1, cpu);
@@ -109,7 +117,10 @@ static inline int rseq_op_buffer_pop(struct rseq_op_buffer *b, void **p, int cpu
  * @size:	Of a record, in bytes, 1 to 4096.
  * @cpu:	Whose buffer it is; any possible CPU.
  *
- * Return: 0, 1 if the buffer is full, or -errno as rseq_op_cmpeqv_memcpy_storev().
+ * The store is a release: it pairs with the acquire in rseq_op_records_pop().
+ *
+ * Return: 0, 1 if the buffer is full, or -errno as rseq_op_cmpeqv_memcpy_storev(). An invalid
+ * @size or @cpu is -EINVAL, whether the buffer is full or not.
  */
 static inline int rseq_op_records_push(struct rseq_op_records *b, intptr_t capacity,
 				       const void *record, size_t size, int cpu)
@@ -118,12 +129,12 @@ static inline int rseq_op_records_push(struct rseq_op_records *b, intptr_t capac
 	intptr_t n;
 	int ret;
 
-	if (!rseq_op_cpu_in_range(cpu) || !size)
+	if (!rseq_op_cpu_in_range(cpu) || !rseq_op_records_size_valid(size))
 		return -EINVAL;
 	do {
 		n = __atomic_load_n(&mine->count, __ATOMIC_RELAXED);
 		if (n < 0 || n >= capacity)
-			return 1;
+			return rseq_op_buffer_refuse(cpu);
 		ret = rseq_op_cmpeqv_memcpy_storev_release(&mine->count, n,
 							   rseq_op_records_slot(mine, n, size),
 							   record, size, n + 1, cpu);
@@ -135,10 +146,11 @@ static inline int rseq_op_records_push(struct rseq_op_records *b, intptr_t capac
  * rseq_op_records_pop() - copy the record out that was put there last
  * @b:		The buffer.
  * @record:	Where to; may be changed too where the result is not 0.
- * @size:	Of a record.
+ * @size:	Of a record, in bytes, 1 to 4096.
  * @cpu:	Whose buffer it is; any possible CPU.
  *
- * Return: 0, 1 if the buffer is empty, or -errno as rseq_op_cmpeqv_memcpy_storev().
+ * Return: 0, 1 if the buffer is empty, or -errno as rseq_op_cmpeqv_memcpy_storev(). An invalid
+ * @size or @cpu is -EINVAL, whether the buffer is empty or not.
  */
 static inline int rseq_op_records_pop(struct rseq_op_records *b, void *record, size_t size,
 				      int cpu)
@@ -147,12 +159,12 @@ static inline int rseq_op_records_pop(struct rseq_op_records *b, void *record, s
 	intptr_t n;
 	int ret;
 
-	if (!rseq_op_cpu_in_range(cpu) || !size)
+	if (!rseq_op_cpu_in_range(cpu) || !rseq_op_records_size_valid(size))
 		return -EINVAL;
 	do {
 		n = __atomic_load_n(&mine->count, __ATOMIC_RELAXED);
 		if (n <= 0)
-			return rseq_op_buffer_empty(cpu);
+			return rseq_op_buffer_refuse(cpu);
 		ret = rseq_op_cmpeqv_memcpy_storev(&mine->count, n, record,
 						   rseq_op_records_slot(mine, n - 1, size),
 						   size, n - 1, cpu);

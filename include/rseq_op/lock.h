@@ -3,44 +3,74 @@
 #define RSEQ_OP_LOCK_H
 
 /*
- * A spinlock for each CPU: for what is too long to be an operation. Its holder may be
- * preempted and move; it then holds the lock of the CPU that it was on.
+ * A lock for each CPU, for critical sections that are too long to be an operation. The holder
+ * may be preempted and may move to another CPU; it still holds the lock of the CPU for which
+ * it took the lock.
  *
  * @l is an item of a pool, see rseq_op_pool(3), zero at first.
+ *
+ * A waiter reads the word about 100 times and then sleeps between two reads: 50 microseconds
+ * at first, then twice as long each time, at most 1 millisecond. So a waiter notices the
+ * release at the latest 1 millisecond later, plus the time that the kernel takes to wake and
+ * to run the waiter (the timer slack, see PR_SET_TIMERSLACK in prctl(2), and the scheduler's
+ * latency). Another thread may take the lock first: the lock is not fair, and no bound for
+ * the time to get the lock follows.
+ *
+ * There is no priority inheritance. A waiter of high priority sleeps, so the holder runs, even
+ * on the waiter's CPU. But a third thread whose priority is between the two may keep the
+ * holder from running for as long as it likes, and so delays the waiter. Where that must not
+ * happen, use a pthread mutex for each CPU with the protocol PTHREAD_PRIO_INHERIT.
+ *
+ * In a child of fork() a lock that another thread of the parent held stays held: no thread of
+ * the child can release it. Take the lock around fork() (see pthread_atfork(3)), or set the
+ * word to 0 in the child before the child has a second thread.
  */
-#include <sched.h>
-
 #include <rseq_op/pool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct rseq_op_lock {
 	intptr_t held;
 };
+
+#pragma GCC visibility push(default)
+
+/* Wait until the word is 0, without operations; not an interface. */
+void rseq_op_lock_wait(const intptr_t *held);
+
+#pragma GCC visibility pop
 
 /**
  * rseq_op_lock_cpu() - take the lock of a CPU
  * @l:		The lock.
  * @cpu:	Any possible CPU.
  *
- * Waits while somebody else holds it, and gives the processor away now and then.
+ * Waits while another thread holds the lock. A thread that holds the lock itself waits for
+ * ever.
+ *
+ * Context: any thread; not in a signal handler that may interrupt the holder.
  *
  * Return: 0, or -errno as rseq_op_cmpeqv_storev().
  */
 static inline int rseq_op_lock_cpu(struct rseq_op_lock *l, int cpu)
 {
 	intptr_t *held = &rseq_op_ptr(l, cpu)->held;
-	unsigned int tries = 0;
 	int ret;
 
-	for (;;) {
+	if (!rseq_op_cpu_in_range(cpu))
+		return -EINVAL;
+	do {
+		/* An operation for another CPU interrupts that CPU. So look first. */
+		if (__atomic_load_n(held, __ATOMIC_RELAXED))
+			rseq_op_lock_wait(held);
 		ret = rseq_op_cmpeqv_storev(held, 0, 1, cpu);
-		if (ret != 1)
-			break;
-		if (++tries % 64)
-			rseq_op_cpu_relax();
-		else
-			sched_yield();
-	}
-	/* What the last holder stored is seen: matches rseq_op_unlock_cpu(). */
+	} while (ret == 1);
+	/*
+	 * Matches the release in rseq_op_unlock_cpu(): what the last holder stored before it
+	 * released the lock is visible from here on.
+	 */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return ret;
 }
@@ -48,6 +78,8 @@ static inline int rseq_op_lock_cpu(struct rseq_op_lock *l, int cpu)
 /**
  * rseq_op_lock_current() - take the lock of the current CPU
  * @l:		The lock.
+ *
+ * As rseq_op_lock_cpu().
  *
  * Return: the CPU whose lock it is, or -errno as rseq_op_cmpeqv_storev().
  */
@@ -60,15 +92,20 @@ static inline int rseq_op_lock_current(struct rseq_op_lock *l)
 }
 
 /**
- * rseq_op_unlock_cpu() - give it back
+ * rseq_op_unlock_cpu() - release the lock
  * @l:		The lock, held by the caller.
- * @cpu:	What it was taken for.
+ * @cpu:	The CPU for which the caller took the lock.
  *
- * A plain store does: nobody stores to the word while it is held.
+ * A plain store is enough: no operation stores to the word while the word is not 0. The
+ * store is a release and matches the acquire in rseq_op_lock_cpu().
  */
 static inline void rseq_op_unlock_cpu(struct rseq_op_lock *l, int cpu)
 {
 	__atomic_store_n(&rseq_op_ptr(l, cpu)->held, 0, __ATOMIC_RELEASE);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* RSEQ_OP_LOCK_H */

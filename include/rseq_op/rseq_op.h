@@ -154,10 +154,12 @@ static inline int rseq_op_current_cpu(void)
 /**
  * rseq_op_current_cid() - the concurrency ID that the calling thread has
  *
- * The threads of a process that run at the same moment have different ones, from 0 up
- * to their number less 1: data indexed by it stays as compact as the process, in a
- * container that may use a few of many CPUs. As with rseq_op_current_cpu(), it is a
- * hint. A kernel before 6.3 does not have them: then it is the CPU's number.
+ * The threads of a process that run at the same moment have different IDs. The kernel keeps
+ * the IDs small, so that data indexed by them stays small in a process that uses a few of
+ * many CPUs. But an ID may exceed the number of threads of the process: newer kernels compact
+ * IDs late. The only bound is rseq_op_nr_cpus(); size arrays by it. As with
+ * rseq_op_current_cpu(), the ID is a hint. A kernel before 6.3 has no such IDs: then it is the
+ * CPU's number.
  *
  * Return: 0 to rseq_op_nr_cpus() - 1; 0 in a thread that is not registered with
  * rseq(2), as it may be until its first operation. Never fails.
@@ -168,7 +170,7 @@ static inline int rseq_op_current_cid(void)
 }
 
 /**
- * rseq_op_nr_cpus() - how many entries an array indexed by CPU needs
+ * rseq_op_nr_cpus() - how many entries an array indexed by CPU or concurrency ID needs
  *
  * Return: the highest number of a possible CPU + 1; it does not change while the
  * system is up. (/sys/devices/system/cpu/possible)

@@ -11,7 +11,8 @@
 
 /* First: it says how objects of the library keep their arrays. */
 #include "../../lib/internal.h"
-#include <rseq_op/pool.h>
+#include <rseq_op/buffer.h>
+#include <rseq_op/lock.h>
 #include "cpus.h"
 
 #define POSSIBLE	"/sys/devices/system/cpu/possible"
@@ -108,6 +109,21 @@ static bool refused(int cpu)
 	       rseq_op_fence(cpu) == -EINVAL && !word;
 }
 
+/* A number of a CPU that does not exist is invalid, whether the buffer is empty or full. */
+static bool structures_refused(void *item, int cpu)
+{
+	char record[8];
+	void *p;
+
+	return rseq_op_buffer_push(item, 1, item, cpu) == -EINVAL &&
+	       rseq_op_buffer_push(item, 0, item, cpu) == -EINVAL &&
+	       rseq_op_buffer_pop(item, &p, cpu) == -EINVAL &&
+	       rseq_op_records_push(item, 1, record, sizeof(record), cpu) == -EINVAL &&
+	       rseq_op_records_push(item, 0, record, sizeof(record), cpu) == -EINVAL &&
+	       rseq_op_records_pop(item, record, sizeof(record), cpu) == -EINVAL &&
+	       rseq_op_lock_cpu(item, cpu) == -EINVAL;
+}
+
 /* Where there is no list: as many as the kernel's sets of CPUs have room for. */
 static int without_list(void)
 {
@@ -149,6 +165,8 @@ static int work(const char *list)
 	for (cpu = 0; cpu <= last; cpu++) {
 		if (!(cpus_have(&expected, cpu) ? add_right(item, cpu) : refused(cpu)))
 			return 5;
+		if (!cpus_have(&expected, cpu) && !structures_refused(item, cpu))
+			return 10;
 	}
 	if (!refused(last + 1) || rseq_op_fence_all())
 		return 6;

@@ -218,6 +218,60 @@ static void test_records(void **state)
 	assert_int_equal(rseq_op_records_pop(b, record, RECORD, allowed_cpu(0)), 1);
 }
 
+/* Invalid arguments are -EINVAL in every state of the buffer. */
+static void check_records_invalid(struct rseq_op_records *b, int cpu)
+{
+	static const size_t sizes[] = { 0, 4097, 8192, SIZE_MAX };
+	const intptr_t count = rseq_op_ptr(b, cpu)->count;
+	char record[RECORD] = { 0 };
+	size_t k;
+
+	for (k = 0; k < ARRAY_SIZE(sizes); k++) {
+		assert_int_equal(rseq_op_records_push(b, CAPACITY, record, sizes[k], cpu), -EINVAL);
+		assert_int_equal(rseq_op_records_push(b, 0, record, sizes[k], cpu), -EINVAL);
+		assert_int_equal(rseq_op_records_pop(b, record, sizes[k], cpu), -EINVAL);
+	}
+	for (k = 0; k < ARRAY_SIZE(nonsense); k++) {
+		assert_int_equal(rseq_op_records_push(b, CAPACITY, record, RECORD, nonsense[k]),
+				 -EINVAL);
+		assert_int_equal(rseq_op_records_pop(b, record, RECORD, nonsense[k]), -EINVAL);
+	}
+	assert_int_equal(rseq_op_ptr(b, cpu)->count, count);
+}
+
+static void test_records_invalid_einval_in_every_state(void **state)
+{
+	struct rseq_op_records *b = structure(RSEQ_OP_RECORDS_SIZE(CAPACITY, RECORD));
+	char record[RECORD] = { 0 };
+	int i, k;
+
+	(void)state;
+	pin_to(allowed_cpu(0));
+	for (i = 0; i < nr_allowed_cpus(); i++) {
+		for (k = 0; k <= CAPACITY; k++) {
+			check_records_invalid(b, allowed_cpu(i));
+			assert_int_equal(rseq_op_records_push(b, CAPACITY, record, RECORD,
+							      allowed_cpu(i)), k == CAPACITY);
+		}
+	}
+}
+
+/* The longest record, pushed and popped. */
+static void test_records_of_4096_bytes(void **state)
+{
+	struct rseq_op_records *b = structure(RSEQ_OP_RECORDS_SIZE(2, 4096));
+	static char in[4096], out[4096];
+	int i;
+
+	(void)state;
+	for (i = 0; i < nr_allowed_cpus(); i++) {
+		memset(in, 1 + i, sizeof(in));
+		assert_int_equal(rseq_op_records_push(b, 2, in, sizeof(in), allowed_cpu(i)), 0);
+		assert_int_equal(rseq_op_records_pop(b, out, sizeof(out), allowed_cpu(i)), 0);
+		assert_memory_equal(in, out, sizeof(in));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +281,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_stack_invalid_einval, clean_up),
 		cmocka_unit_test_teardown(test_buffer, clean_up),
 		cmocka_unit_test_teardown(test_records, clean_up),
+		cmocka_unit_test_teardown(test_records_invalid_einval_in_every_state, clean_up),
+		cmocka_unit_test_teardown(test_records_of_4096_bytes, clean_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
