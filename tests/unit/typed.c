@@ -77,13 +77,6 @@ static void check_all(int cpu, int cid)
 		variants[i].check(variants[i].by_cid ? cid : cpu);
 }
 
-static bool always_by_backend(void)
-{
-	const char *forced = getenv("RSEQ_OP_FORCE_FALLBACK");
-
-	return (forced && !strcmp(forced, "1")) || rseq_op_backend(NULL) == RSEQ_OP_BACKEND_GUARD;
-}
-
 static uint64_t backend_runs(void)
 {
 	struct rseq_op_stats s;
