@@ -429,14 +429,30 @@ static void in_thread(void *(*run)(void *arg))
 	assert_null(failed);
 }
 
+static int cpu_id_of_thread(void)
+{
+	return *(volatile int *)(void *)(rseq_op_thread_pointer() + rseq_op_offset + 4);
+}
+
 static void *first_operation(void *arg)
 {
 	int cpu = allowed_cpu(nr_allowed_cpus() - 1);
 	struct rseq_op_stats before, after;
-	static intptr_t word;
+	static intptr_t word, words[2];
+	const struct cpu_op stores[] = {
+		{ .op = CPU_STORE_IMM_OP, .len = sizeof(word),
+		  .u.immediate_op = { .p = (uintptr_t)&words[0], .value = 1 } },
+		{ .op = CPU_STORE_IMM_OP, .len = sizeof(word),
+		  .u.immediate_op = { .p = (uintptr_t)&words[1], .value = 1 } },
+	};
 
 	pin_to(cpu);
+	/* A child of vfork(), which has its parent's memory, may use these. */
+	assert_int_equal(rseq_op(stores, 2, cpu, 0), 0);
+	assert_int_equal(rseq_op_fence(cpu), 0);
+	assert_int_equal(rseq_op_fence_all(), 0);
 	assert_int_equal(rseq_op_current_cpu(), libc_registers() ? cpu : 0);
+	assert_true(libc_registers() || cpu_id_of_thread() < 0);
 	rseq_op_stats(&before, sizeof(before));
 	assert_int_equal(rseq_op_addv(&word, 1, cpu), 0);
 	rseq_op_stats(&after, sizeof(after));
