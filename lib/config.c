@@ -14,12 +14,12 @@ struct config config = { .max_aborts = 3 };
 static unsigned int env_number(const char *name, unsigned int least, unsigned int otherwise)
 {
 	const char *s = secure_getenv(name);
-	unsigned long n;
+	unsigned long long n;	/* larger than UINT_MAX on every machine, so 2^32 is ignored */
 	char *end;
 
 	if (!s || *s < '0' || *s > '9')
 		return otherwise;
-	n = strtoul(s, &end, 10);
+	n = strtoull(s, &end, 10);
 	return *end || n < least || n > UINT_MAX ? otherwise : (unsigned int)n;
 }
 
