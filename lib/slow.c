@@ -69,6 +69,12 @@ bool slow_retry(struct slow *s)
 		s->entered = true;
 		if (!valid(s->at))
 			return give_up(s, COUNT_REMOTE);
+		/*
+		 * An attempt that finds the thread unregistered registers it. Where there is no
+		 * attempt it is done here: rseq_op_current_cpu() relies on the registration.
+		 */
+		if (area_cpu() < 0 && (config.force_fallback || fence_method() == FENCE_NOTHING))
+			area_register_thread();
 		if (fence_method() == FENCE_NOTHING)
 			return give_up(s, area_cpu() < 0 ? COUNT_UNREGISTERED : COUNT_CLOSED);
 		if (config.force_fallback)

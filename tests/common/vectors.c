@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "vectors.h"
 
 uint8_t vector_memory[VECTOR_MEMORY] __attribute__((aligned(4096)));
@@ -59,13 +62,29 @@ const struct vector_case vector_cases[] = {
 	{ "eq_itself", VEC(EQ(8, AT(8), AT(8))), 0 },
 	{ "eq_1", VEC(EQ(1, AT(3), SAME(3))), 0 },
 	{ "eq_odd_length", VEC(EQ(13, AT(3), SAME(3))), 0 },
+	{ "eq_13_fails_in_first_byte", VEC(ADD(1, AT(3), 1), EQ(13, AT(3), SAME(3))), 2,
+		{ { 3, 1, 0x04 } } },
+	{ "eq_13_fails_in_last_byte", VEC(ADD(1, AT(15), 1), EQ(13, AT(3), SAME(3))), 2,
+		{ { 15, 1, 0x10 } } },
+	{ "eq_13_ends_there", VEC(ADD(1, AT(16), 1), EQ(13, AT(3), SAME(3))), 0,
+		{ { 16, 1, 0x11 } } },
 	{ "eq_4096", VEC(EQ(4096, AT(1), SAME(1))), 0 },
+	{ "eq_4096_fails_in_last_byte", VEC(ADD(1, SAME(4096), 1), EQ(4096, AT(1), SAME(1))), 2,
+		{ { 4347, 1, 0x51 } } },
 	{ "ne_holds", VEC(NE(8, AT(8), AT(16))), 0 },
 	{ "ne_fails", VEC(NE(8, AT(8), SAME(8))), 1 },
+	{ "ne_holds_in_last_byte", VEC(ADD(1, AT(15), 1), NE(8, AT(8), SAME(8))), 0,
+		{ { 15, 1, 0x10 } } },
+	{ "ne_13_holds_in_last_byte", VEC(ADD(1, AT(15), 1), NE(13, AT(3), SAME(3))), 0,
+		{ { 15, 1, 0x10 } } },
+	{ "ne_13_fails", VEC(NE(13, AT(3), SAME(3))), 1 },
 	{ "copy_1", VEC(CPY(1, AT(64), AT(8))), 0, { { 64, 1, 0x08 } } },
 	{ "copy_2", VEC(CPY(2, AT(64), AT(8))), 0, { { 64, 2, 0x0908 } } },
 	{ "copy_4", VEC(CPY(4, AT(64), AT(8))), 0, { { 64, 4, 0x0b0a0908 } } },
 	{ "copy_8", VEC(CPY(8, AT(64), AT(8))), 0, { { 64, 8, WORD8 } } },
+	{ "copy_13", VEC(CPY(13, AT(65), AT(8))), 0, .copied = { 65, 8, 13 } },
+	{ "copy_100", VEC(CPY(100, AT(300), AT(8))), 0, .copied = { 300, 8, 100 } },
+	{ "copy_4096", VEC(CPY(4096, AT(4099), AT(1))), 0, .copied = { 4099, 1, 4096 } },
 	{ "copy_8_unaligned", VEC(CPY(8, AT(65), AT(8))), 0, { { 65, 8, WORD8 } } },
 	{ "copy_8_across_pages", VEC(CPY(8, AT(4093), AT(8))), 0, { { 4093, 8, WORD8 } } },
 	{ "copy_from_across_pages", VEC(CPY(4, AT(64), AT(4094))), 0,
@@ -77,11 +96,20 @@ const struct vector_case vector_cases[] = {
 	{ "add_2", VEC(ADD(2, AT(64), 0x10001)), 0, { { 64, 2, 0x4141 } } },
 	{ "add_4_negative", VEC(ADD(4, AT(64), -1)), 0, { { 64, 4, 0x4342413f } } },
 	{ "add_8", VEC(ADD(8, AT(64), 1)), 0, { { 64, 8, UINT64_C(0x4746454443424141) } } },
+	{ "add_8_all_bytes", VEC(ADD(8, AT(64), INT64_C(0x0102030405060708))), 0,
+		{ { 64, 8, UINT64_C(0x4848484848484848) } } },
+	{ "add_4_cuts_the_count", VEC(ADD(4, AT(64), INT64_C(0x100000001))), 0,
+		{ { 64, 4, 0x43424141 } } },
 	{ "add_8_across_pages", VEC(ADD(8, AT(4092), 1)), 0,
 		{ { 4092, 8, UINT64_C(0x535251504f4e4d4d) } } },
 	{ "add_release", VEC(ADD_REL(8, AT(64), -2)), 0,
 		{ { 64, 8, UINT64_C(0x474645444342413e) } } },
 	{ "or_8", VEC(OR(8, AT(8), 0xf0)), 0, { { 8, 1, 0xf8 } } },
+	{ "or_8_all_bytes", VEC(OR(8, AT(8), UINT64_C(0x8172635445362718))), 0,
+		{ { 8, 8, UINT64_C(0x8f7e6f5c4f3e2f18) } } },
+	{ "xor_8_all_bytes", VEC(XOR(8, AT(8), UINT64_C(0x8172635445362718))), 0,
+		{ { 8, 8, UINT64_C(0x8e7c6e584e3c2e10) } } },
+	{ "add_release_2", VEC(ADD_REL(2, AT(64), 0x0303)), 0, { { 64, 2, 0x4443 } } },
 	{ "or_1_cuts_the_mask", VEC(OR(1, AT(8), 0xfff0)), 0, { { 8, 1, 0xf8 } } },
 	{ "and_8", VEC(AND(8, AT(8), UINT64_C(0xff00ff00ff00ff00))), 0,
 		{ { 8, 8, UINT64_C(0x0f000d000b000900) } } },
@@ -94,6 +122,10 @@ const struct vector_case vector_cases[] = {
 	{ "lshift_by_63", VEC(LSH(8, AT(9), 63)), 0, { { 9, 8, UINT64_C(1) << 63 } } },
 	{ "rshift_8", VEC(RSH(8, AT(8), 8)), 0, { { 8, 8, UINT64_C(0x000f0e0d0c0b0a09) } } },
 	{ "rshift_1_no_sign", VEC(RSH(1, AT(0xc0), 4)), 0, { { 0xc0, 1, 0x0c } } },
+	{ "rshift_2_no_sign", VEC(RSH(2, AT(0xc0), 8)), 0, { { 0xc0, 2, 0x00c1 } } },
+	{ "rshift_4_no_sign", VEC(RSH(4, AT(0xc0), 8)), 0, { { 0xc0, 4, 0x00c3c2c1 } } },
+	{ "rshift_8_no_sign", VEC(RSH(8, AT(0xc0), 8)), 0,
+		{ { 0xc0, 8, UINT64_C(0x00c7c6c5c4c3c2c1) } } },
 	{ "rshift_4_keeps_neighbours", VEC(RSH(4, AT(8), 31)), 0, { { 8, 4, 0 } } },
 	{ "barrier", VEC(MB()), 0 },
 	{ "barrier_between", VEC(SET(8, AT(64), 1), MB(), SET(8, AT(80), 2)), 0,
@@ -106,6 +138,11 @@ const struct vector_case vector_cases[] = {
 	{ "eq_imm_8_across_pages", VEC(EQ_IMM(8, AT(4092), UINT64_C(0x535251504f4e4d4c))), 0 },
 	{ "ne_imm_holds", VEC(NE_IMM(8, AT(8), 0)), 0 },
 	{ "ne_imm_fails", VEC(NE_IMM(1, AT(8), 8)), 1 },
+	{ "ne_imm_holds_in_high_byte", VEC(NE_IMM(8, AT(8), WORD8 ^ UINT64_C(1) << 63)), 0 },
+	{ "ne_imm_2_cuts_the_value", VEC(NE_IMM(2, AT(8), 0xffff0908)), 1 },
+	{ "eq_imm_1_only_that_byte", VEC(EQ_IMM(1, AT(8), 8), SET(8, AT(64), 1)), 0,
+		{ { 64, 8, 1 } } },
+	{ "eq_imm_4_fails_in_high_byte", VEC(EQ_IMM(4, AT(8), 0x8b0a0908), SET(4, AT(64), 1)), 1 },
 	{ "store_if_ne_imm", VEC(NE_IMM(8, AT(8), 0), SET(8, AT(64), 5)), 0, { { 64, 8, 5 } } },
 	{ "store_if_ne", VEC(NE(8, AT(8), AT(16)), SET(8, AT(64), 5)), 0, { { 64, 8, 5 } } },
 	{ "no_store_if_eq_imm", VEC(NE_IMM(4, AT(8), 0x0b0a0908), SET(4, AT(64), 5)), 1 },
@@ -115,6 +152,7 @@ const struct vector_case vector_cases[] = {
 	{ "set_8_unaligned", VEC(SET(8, AT(67), WORD8)), 0, { { 67, 8, WORD8 } } },
 	{ "set_8_across_pages", VEC(SET(8, AT(4090), WORD8)), 0, { { 4090, 8, WORD8 } } },
 	{ "set_release", VEC(SET_REL(8, AT(64), WORD8)), 0, { { 64, 8, WORD8 } } },
+	{ "set_release_4", VEC(SET_REL(4, AT(68), WORD8)), 0, { { 68, 4, 0x0b0a0908 } } },
 
 	/* Order: each sees what those before it did; a comparison stops the rest */
 	{ "copy_then_compare", VEC(CPY(8, AT(64), AT(8)), EQ(8, AT(64), AT(8)),
@@ -147,6 +185,10 @@ const struct vector_case vector_cases[] = {
 		{ { 4092, 8, UINT64_C(1) << 33 } } },
 	{ "second_compare_stops", VEC(EQ(8, AT(8), SAME(8)), EQ(8, AT(8), AT(16)),
 		ADD(8, AT(64), 1)), 2 },
+	{ "second_of_three_aligned_compares_stops", VEC(EQ_IMM(8, AT(8), WORD8),
+		EQ_IMM(8, AT(16), WORD8), NE_IMM(8, AT(24), WORD24), SET(8, AT(64), 1)), 2 },
+	{ "third_of_three_aligned_compares_stops", VEC(EQ_IMM(4, AT(8), WORD8),
+		EQ(4, AT(16), AT(16)), NE_IMM(4, AT(24), WORD24), SET(4, AT(64), 1)), 3 },
 	{ "stores_before_a_failed_compare_stay", VEC(ADD(1, AT(64), 1), NE(8, AT(8), AT(8)),
 		ADD(8, AT(80), 1)), 2, { { 64, 1, 0x41 } } },
 	{ "three_stores_three_pages", VEC(EQ(8, AT(8), SAME(8)), CPY(8, AT(64), AT(8)),
@@ -248,6 +290,7 @@ static void expect(uint8_t *mem, const struct vector_case *c)
 	size_t i;
 
 	fill(mem);
+	memmove(mem + c->copied.to, mem + c->copied.from, c->copied.len);
 	for (i = 0; i < ARRAY_SIZE(c->changes) && c->changes[i].len; i++)
 		memcpy(mem + c->changes[i].at, &c->changes[i].value, c->changes[i].len);
 }
@@ -293,7 +336,6 @@ static bool check_vector(vector_fn run, const struct vector_case *c, int cpu)
 	fill(vector_memory);
 	expect(expected, c);
 	place_operands(ops, c);
-	errno = 0;
 	result = run(ops, c->nr_ops, cpu, 0);
 	if (result != c->result) {
 		print_error("# %s for CPU %d: result %d, expected %d\n", c->name, cpu, result,
@@ -315,4 +357,144 @@ void check_vectors(vector_fn run, int cpu, int but)
 	}
 	if (failed)
 		fail_msg("%u of %zu vectors", failed, nr_vector_cases);
+}
+
+/*
+ * Each operation by itself
+ */
+
+/* The operands of an operation. Of NUMBER and BITS, the first one is in memory. */
+enum operands { NOTHING, PAIR, NUMBER, BITS };
+
+static const enum operands operands_of[NR_CPU_OPS] = {
+	[CPU_COMPARE_EQ_OP] = PAIR, [CPU_COMPARE_NE_OP] = PAIR,
+	[CPU_MEMCPY_OP] = PAIR, [CPU_MEMCPY_RELEASE_OP] = PAIR,
+	[CPU_ADD_OP] = NUMBER, [CPU_ADD_RELEASE_OP] = NUMBER,
+	[CPU_OR_OP] = NUMBER, [CPU_AND_OP] = NUMBER, [CPU_XOR_OP] = NUMBER,
+	[CPU_LSHIFT_OP] = BITS, [CPU_RSHIFT_OP] = BITS, [CPU_MB_OP] = NOTHING,
+	[CPU_COMPARE_EQ_IMM_OP] = NUMBER, [CPU_COMPARE_NE_IMM_OP] = NUMBER,
+	[CPU_STORE_IMM_OP] = NUMBER, [CPU_STORE_RELEASE_IMM_OP] = NUMBER,
+};
+
+static int64_t word_a, word_b, flag;
+
+/* A vector that stores twice, or compares behind a store: no sequence, so no SIGSEGV either. */
+static void make_vector(struct cpu_op *ops, int op)
+{
+	word_a = 1;
+	word_b = 2;
+	flag = 0;
+	ops[0] = (struct cpu_op)SET(8, (uintptr_t)&flag, 1);
+	ops[1] = (struct cpu_op){ .op = op };
+	if (operands_of[op] == NOTHING)
+		return;
+	ops[1].len = 8;
+	ops[1].u.memcpy_op.dst = (uintptr_t)&word_a;
+	ops[1].u.memcpy_op.src = operands_of[op] == PAIR ? (uintptr_t)&word_b : 1;
+}
+
+static void expect_refused(vector_fn run, const struct cpu_op *ops, int cpu, int expected,
+			   const char *what, unsigned int which)
+{
+	int ret = run(ops, 2, cpu, 0);
+
+	if (ret != expected || word_a != 1 || word_b != 2 || flag)
+		fail_msg("operation %d, %s %u: result %d, expected %d; the words are %d, %d, %d",
+			 ops[1].op, what, which, ret, expected, (int)word_a, (int)word_b,
+			 (int)flag);
+}
+
+void check_unused_bits(vector_fn run, int cpu)
+{
+	/* Bit i: byte i of the operands is used; of expect_fault only the lowest bit is. */
+	static const int used[] = {
+		[NOTHING] = 0, [PAIR] = 0x03ffff, [NUMBER] = 0x01ffff, [BITS] = 0x010fff,
+	};
+	struct cpu_op ops[2];
+	unsigned int bit;
+	int op;
+
+	for (op = 0; op < NR_CPU_OPS; op++) {
+		make_vector(ops, op);
+		assert_in_range(run(ops, 2, cpu, 0), 0, 2);
+		for (bit = 0; bit < 24 * 8; bit++) {
+			if (used[operands_of[op]] >> bit / 8 & 1 && (bit < 16 * 8 || bit % 8 == 0))
+				continue;
+			make_vector(ops, op);
+			ops[1].u.padding[bit / 8] = (char)(ops[1].u.padding[bit / 8] ^ 1 << bit % 8);
+			expect_refused(run, ops, cpu, -EINVAL, "bit", bit);
+		}
+	}
+}
+
+static __u64 *address(struct cpu_op *op, unsigned int operand)
+{
+	return operand ? &op->u.memcpy_op.src : &op->u.memcpy_op.dst;
+}
+
+static void expect_fault(struct cpu_op *op, unsigned int operand)
+{
+	if (operand)
+		op->u.memcpy_op.expect_fault_src = 1;
+	else
+		op->u.memcpy_op.expect_fault_dst = 1;
+}
+
+static bool stores_to(int op, unsigned int operand)
+{
+	return operand == 0 && op != CPU_COMPARE_EQ_OP && op != CPU_COMPARE_NE_OP &&
+	       op != CPU_COMPARE_EQ_IMM_OP && op != CPU_COMPARE_NE_IMM_OP;
+}
+
+static bool is_release(int op)
+{
+	return op == CPU_MEMCPY_RELEASE_OP || op == CPU_ADD_RELEASE_OP ||
+	       op == CPU_STORE_RELEASE_IMM_OP;
+}
+
+/* One operand of one operation, with three pages: read-only, writable, not accessible. */
+static void check_inaccessible(vector_fn run, int cpu, int op, unsigned int operand,
+			       uintptr_t pages)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	struct cpu_op ops[2];
+
+	make_vector(ops, op);
+	*address(&ops[1], operand) = NOWHERE;
+	expect_refused(run, ops, cpu, -EFAULT, "operand", operand);
+	if (operands_of[op] == PAIR)
+		expect_fault(&ops[1], !operand);
+	expect_refused(run, ops, cpu, -EFAULT, "other than operand", !operand);
+	expect_fault(&ops[1], operand);
+	expect_refused(run, ops, cpu, -EAGAIN, "expected at operand", operand);
+
+	make_vector(ops, op);
+	*address(&ops[1], operand) = pages;
+	if (stores_to(op, operand))
+		expect_refused(run, ops, cpu, -EFAULT, "read-only operand", operand);
+	else
+		assert_in_range(run(ops, 2, cpu, 0), 0, 2);
+
+	make_vector(ops, op);
+	*address(&ops[1], operand) = pages + 2 * page - 4;
+	expect_refused(run, ops, cpu, is_release(op) ? -EINVAL : -EFAULT, "half of operand",
+		       operand);
+}
+
+void check_inaccessible_operands(vector_fn run, int cpu)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 3 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int op;
+
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	assert_int_equal(mprotect(pages + page, page, PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(mprotect(pages + 2 * page, page, PROT_NONE), 0);
+	for (op = 0; op < NR_CPU_OPS; op++) {
+		if (operands_of[op] != NOTHING)
+			check_inaccessible(run, cpu, op, 0, (uintptr_t)pages);
+		if (operands_of[op] == PAIR)
+			check_inaccessible(run, cpu, op, 1, (uintptr_t)pages);
+	}
+	munmap(pages, 3 * page);
 }

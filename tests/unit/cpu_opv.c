@@ -158,47 +158,18 @@ static void test_ops_pointer_efault(void **state)
 	munmap(pages, 4096);
 }
 
-/* Each bit of the operands that an operation does not use must be 0. */
-static void test_padding_einval(void **state)
+static void test_unused_bits_einval(void **state)
 {
-	/* Bit i: byte i of the union is used; of expect_fault only the lowest bit is. */
-	enum { PAIR = 0x03ffff, NUMBER = 0x01ffff, BITS = 0x010fff, NOTHING = 0 };
-	static const int used[NR_CPU_OPS] = {
-		[CPU_COMPARE_EQ_OP] = PAIR, [CPU_COMPARE_NE_OP] = PAIR,
-		[CPU_MEMCPY_OP] = PAIR, [CPU_MEMCPY_RELEASE_OP] = PAIR,
-		[CPU_ADD_OP] = NUMBER, [CPU_ADD_RELEASE_OP] = NUMBER,
-		[CPU_OR_OP] = NUMBER, [CPU_AND_OP] = NUMBER, [CPU_XOR_OP] = NUMBER,
-		[CPU_LSHIFT_OP] = BITS, [CPU_RSHIFT_OP] = BITS, [CPU_MB_OP] = NOTHING,
-		[CPU_COMPARE_EQ_IMM_OP] = NUMBER, [CPU_COMPARE_NE_IMM_OP] = NUMBER,
-		[CPU_STORE_IMM_OP] = NUMBER, [CPU_STORE_RELEASE_IMM_OP] = NUMBER,
-	};
-	int64_t a = 1, b = 2;
-	unsigned int op, bit;
-
 	(void)state;
 	need_kernel();
-	for (op = 0; op < NR_CPU_OPS; op++) {
-		struct cpu_op good = { .op = (int)op };
+	check_unused_bits(cpu_opv, allowed_cpu(0));
+}
 
-		if (used[op] != NOTHING) {
-			good.len = 8;
-			good.u.memcpy_op.dst = (uintptr_t)&a;
-			good.u.memcpy_op.src = used[op] == PAIR ? (uintptr_t)&b : 1;
-		}
-		assert_in_range(run1(good), 0, 1);
-		a = 1;
-		for (bit = 0; bit < 24 * 8; bit++) {
-			struct cpu_op bad = good;
-
-			if (used[op] >> bit / 8 & 1 && (bit < 16 * 8 || bit % 8 == 0))
-				continue;
-			bad.u.padding[bit / 8] = (char)(bad.u.padding[bit / 8] ^ 1 << bit % 8);
-			if (run1(bad) != -EINVAL)
-				fail_msg("operation %u, bit %u: not EINVAL", op, bit);
-		}
-	}
-	assert_int_equal(a, 1);
-	assert_int_equal(b, 2);
+static void test_inaccessible_operands_efault(void **state)
+{
+	(void)state;
+	need_kernel();
+	check_inaccessible_operands(cpu_opv, allowed_cpu(0));
 }
 
 /* Memory nobody has touched yet: the zero page is read, a page of one's own written. */
@@ -628,7 +599,8 @@ int main(void)
 		cmocka_unit_test(test_queries),
 		cmocka_unit_test(test_cpu_einval),
 		cmocka_unit_test(test_ops_pointer_efault),
-		cmocka_unit_test(test_padding_einval),
+		cmocka_unit_test(test_unused_bits_einval),
+		cmocka_unit_test(test_inaccessible_operands_efault),
 		cmocka_unit_test(test_untouched_memory),
 		cmocka_unit_test(test_straddle_into_unmapped_efault),
 		cmocka_unit_test(test_read_only_and_none_efault),
