@@ -49,6 +49,7 @@ program silent true
 program fewer 'echo 1..3; echo "ok 1 - a"'
 program signalled 'echo 1..1; echo "ok 1 - a"; kill -SEGV $$'
 program status 'echo 1..1; echo "ok 1 - a"; exit 3'
+program kills 'kill -KILL "$(ps -o ppid= -p $PPID)"'
 program hangs 'echo 1..1; sleep 1000'
 
 test_verdicts()
@@ -127,6 +128,28 @@ test_places()
 	expect "the first is to be run again" "ill good" "$(sed "s,$dir/,," "$dir/out")"
 }
 
+test_only_skips()
+{
+	write_list 'other | yes | | good'
+	check
+	ends "no test has passed" 1 "0 passed, 0 failed, 1 skipped"
+}
+
+# As when a virtual machine ends before its tests do.
+test_runner_ends()
+{
+	write_list 'both | yes | | good' 'both | yes | | kills' 'both | yes | | bad'
+	check
+	ends "tests/run ends early" 1 "1 passed, 3 failed, 1 skipped"
+	says "with what status" "FAIL both - -: ended with status -9"
+	says "which program was running" "FAIL both kills -: did not run to its end"
+	says "which program was not started" "FAIL both bad -: did not run to its end"
+	check --failed --list
+	expect "all of the place is to be run again" "both bad
+both good
+both kills" "$(sed "s,$dir/,," "$dir/out" | sort)"
+}
+
 # wrong NAME ROW...: a list that is refused.
 wrong()
 {
@@ -167,6 +190,8 @@ test_verdicts
 test_failed
 test_selection
 test_places
+test_only_skips
+test_runner_ends
 test_wrong_lists
 test_interrupt
 finish
