@@ -46,6 +46,8 @@ says() { expect "$1" "$2" "$(sed "s,$dir/,,g" "$dir/out" | grep -m 1 -xF -- "$2"
 program good 'echo 1..2; echo "ok 1 - a $* $KEY"; echo "ok 2 - b # SKIP no time"'
 program bad 'echo 1..2; echo "ok 1 - a"; echo "not ok 2 - b"; exit 1'
 program silent true
+program mute 'echo 1..1; echo "ok 1 - a # SKIP"'
+program nokernel 'echo 1..1; echo "ok 1 - a # SKIP no cpu_opv()"'
 program fewer 'echo 1..3; echo "ok 1 - a"'
 program signalled 'echo 1..1; echo "ok 1 - a"; kill -SEGV $$'
 program status 'echo 1..1; echo "ok 1 - a"; exit 3'
@@ -56,12 +58,14 @@ test_verdicts()
 {
 	write_list 'here | yes | KEY=value | good x' 'here | yes | | bad' 'here | yes | | silent' \
 		'here | yes | | fewer' 'here | yes | | signalled' 'here | yes | | status' \
-		'here | yes | | hangs'
-	check
-	ends "counts" 1 "5 passed, 6 failed, 1 skipped"
+		'here | yes | | hangs' 'here | yes | | mute' 'here | yes | | nokernel'
+	REQUIRE_KERNEL=1 check
+	ends "counts" 1 "5 passed, 8 failed, 1 skipped"
 	says "a test that passed, its argument and environment" "PASS here KEY=value good x a x value"
 	says "a test that was skipped, and why" "SKIP here KEY=value good x b: no time"
 	says "a test that failed" "FAIL here bad b"
+	says "a skip without a reason" "FAIL here mute a: skipped without a reason"
+	says "a skip for want of a kernel that is required" "FAIL here nokernel a: no cpu_opv()"
 	says "a program without a test" "FAIL here silent -: no test ran, exit status 0"
 	says "a program that announced more tests" "FAIL here fewer -: 2 tests did not run"
 	says "a program that ended by a signal" "FAIL here signalled -: ended by signal 11"
@@ -69,7 +73,7 @@ test_verdicts()
 	says "a program that timed out" "TIMEOUT here hangs -: not done after 2 s"
 	says "how many timed out" "# of the failed, 1 timed out"
 	says "what is to be run again" "# failed: here bad"
-	says "how" "# to run only the 6 that failed or did not run: make check-failed"
+	says "how" "# to run only the 8 that failed or did not run: make check-failed"
 }
 
 test_failed()
