@@ -13,16 +13,7 @@ delays	:= CFLAGS='$(CFLAGS) -include tests/common/delays.h'
 i386	 = CC='gcc -m32' LDFLAGS='$(LDFLAGS) -L$(i386_libs) -Wl,-rpath,$(i386_libs)'
 i386_libs = $(or $(shell tools/sysroot i386),$(error no libraries for i386))/usr/lib/i386-linux-gnu
 
-.PHONY: check-sanitizers check-delays check-i386 $(variants) FORCE
-
-check-sanitizers: deps asan tsan ## The tests under ASan, UBSan and TSan, on this machine
-	$(Q)tests/check sanitizers
-
-check-delays: deps delays ## The tests with a delay between any two steps
-	$(Q)tests/check delays
-
-check-i386: deps ## The tests as 32-bit programs, on this machine
-	$(Q)tests/check i386
+.PHONY: $(variants) FORCE
 
 $(variants):
 	$(Q)$(MAKE) B=build/$@ $($@) tests
