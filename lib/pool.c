@@ -65,15 +65,23 @@ struct rseq_op_pool {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int fork_handled = ENOMEM;	/* 0 or an errno */
 
+/*
+ * How often the calling thread has taken the lock. That is more than once when another fork handler,
+ * which runs after ours, forks or uses a pool itself.
+ */
+static __thread unsigned int depth __attribute__((tls_model("initial-exec")));
+
 static void take_lock(void)
 {
-	pthread_mutex_lock(&lock);
+	if (!depth++)
+		pthread_mutex_lock(&lock);
 	DELAY_POINT();
 }
 
 static void release_lock(void)
 {
-	pthread_mutex_unlock(&lock);
+	if (!--depth)
+		pthread_mutex_unlock(&lock);
 }
 
 __attribute__((constructor(101)))
