@@ -6,8 +6,8 @@
  * first, nor when a CPU comes up.
  *
  * The ranges of a SHARED pool lie in a file in memory, one behind the other, in the order
- * in which they were made. Who is given the file maps what is in it, and need not know
- * what is in use: that is the business of the process that made the pool.
+ * in which they were made. A process that is given the file maps what is in it. Which items
+ * are in use only the process knows that made the pool, its maker.
  *
  * This is a part of its own in the static library, so that only who uses it needs libnuma.
  */
@@ -53,7 +53,7 @@ struct rseq_op_pool {
 	unsigned int flags;
 	int fd;				/* of the file, or -1 */
 	size_t nr_ranges;		/* in the file */
-	pid_t maker;			/* who allocates; 0 where it is somebody else */
+	uint64_t maker;			/* identity of the process that allocates; 0: attached */
 };
 
 /*
@@ -82,6 +82,75 @@ static void prepare_for_fork(void)
 	fork_handled = pthread_atfork(take_lock, release_lock, release_lock);
 }
 
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Maps memory for reading and writing. fd is -1 for memory without a file. */
+static long map_file(int fd, uint64_t offset, size_t size)
+{
+	int how = MAP_NORESERVE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+
+#ifdef SYS_mmap2	/* a 32-bit kernel takes the offset in units of 4096 bytes */
+	return raw_syscall(SYS_mmap2, 0, (long)size, PROT_READ | PROT_WRITE, how, fd,
+			   (long)(offset / 4096));
+#else
+	return raw_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, how, fd, (long)offset);
+#endif
+}
+
+static void unmap(char *base, size_t size)
+{
+	raw_syscall(SYS_munmap, (long)base, (long)size, 0, 0, 0, 0);
+}
+
+/*
+ * Which process this is: a number that no ancestor has. The kernel clears the page in a child
+ * of fork(), by whatever call and in whatever PID namespace the child was made. So in a child
+ * the word is 0 until the child makes a SHARED pool itself. A child that shares the memory of
+ * its parent, see vfork(2), shares the pools' bookkeeping too, and is the same process here.
+ */
+static _Atomic uint64_t *identity;
+static uint64_t last_identity;		/* of this process and its ancestors */
+
+static int map_identity(void)
+{
+	long page = map_file(-1, 0, page_size());
+	long ret;
+
+	if (raw_failed(page))
+		return (int)page;
+	ret = raw_syscall(SYS_madvise, page, (long)page_size(), MADV_WIPEONFORK, 0, 0, 0);
+	if (ret)
+		unmap((char *)page, page_size());
+	else
+		identity = (_Atomic uint64_t *)page;
+	return (int)ret;
+}
+
+/* 0 or -errno. */
+static int take_identity(uint64_t *mine)
+{
+	int ret = 0;
+
+	take_lock();
+	if (!identity)
+		ret = map_identity();
+	if (!ret) {
+		if (!*identity)
+			*identity = ++last_identity;
+		*mine = *identity;
+	}
+	release_lock();
+	return ret;
+}
+
+static bool is_maker(const struct rseq_op_pool *pool)
+{
+	return pool->maker && pool->maker == *identity;
+}
+
 /* libc may set errno here, even where the call succeeds. */
 static void *allocate(size_t n, size_t size)
 {
@@ -100,11 +169,6 @@ static void release(void *p)
 	errno = saved;
 }
 
-static void unmap(char *base, size_t size)
-{
-	raw_syscall(SYS_munmap, (long)base, (long)size, 0, 0, 0, 0);
-}
-
 static void close_file(int fd)
 {
 	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
@@ -113,11 +177,6 @@ static void close_file(int fd)
 static size_t range_length(void)
 {
 	return (size_t)rseq_op_nr_cpus() * RSEQ_OP_STRIDE;
-}
-
-static size_t page_size(void)
-{
-	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /*
@@ -208,19 +267,6 @@ static bool guard(char *base, size_t size)
 			return false;
 	}
 	return true;
-}
-
-/* Maps memory for reading and writing. fd is -1 for memory without a file. */
-static long map_file(int fd, uint64_t offset, size_t size)
-{
-	int how = MAP_NORESERVE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
-
-#ifdef SYS_mmap2	/* a 32-bit kernel takes the offset in units of 4096 bytes */
-	return raw_syscall(SYS_mmap2, 0, (long)size, PROT_READ | PROT_WRITE, how, fd,
-			   (long)(offset / 4096));
-#else
-	return raw_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, how, fd, (long)offset);
-#endif
 }
 
 /* Range n of the file, or fresh memory. */
@@ -504,9 +550,8 @@ int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int fl
 	for (p->size = sizeof(intptr_t); p->size < size; p->size *= 2)
 		;
 	p->nr_items = (RSEQ_OP_STRIDE - guard_size(flags)) / p->size;
-	p->maker = getpid();
 	if (flags & RSEQ_OP_POOL_SHARED)
-		ret = file_new(&p->fd);
+		ret = take_identity(&p->maker) ?: file_new(&p->fd);
 	if (ret)
 		release(p);
 	else
@@ -574,7 +619,7 @@ void *rseq_op_pool_item(struct rseq_op_pool *pool, int64_t offset)
 	index = (size_t)((uint64_t)offset / range_length());
 	take_lock();
 	r = range_at(pool, index);
-	missing = !r && pool->maker != getpid() && file_has(pool, index);
+	missing = !r && !is_maker(pool) && file_has(pool, index);
 	release_lock();
 	if (missing)
 		r = range_map(pool, index);
@@ -596,10 +641,13 @@ void rseq_op_pool_destroy(struct rseq_op_pool *pool)
 	release(pool);
 }
 
-/* What is in use, one process knows; a child of its has a copy that is of no use. */
+/*
+ * One process knows which items of a SHARED pool are in use. The copy of that knowledge in a
+ * child is out of date as soon as one of the two allocates.
+ */
 static int check_maker(const struct rseq_op_pool *pool)
 {
-	return pool->fd < 0 || pool->maker == getpid() ? 0 : -EPERM;
+	return pool->fd < 0 || is_maker(pool) ? 0 : -EPERM;
 }
 
 int rseq_op_pool_alloc(struct rseq_op_pool *pool, void **item)

@@ -147,7 +147,8 @@ void rseq_op_pool_destroy(struct rseq_op_pool *pool);
  *		that are not online yet too.
  *
  * Context: any thread, several at once; not in a signal handler. Of a SHARED pool, in the
- * process that made it.
+ * process that made it. A child of fork() is another process, whatever its process ID. A
+ * child that shares the memory of its parent, see vfork(2), is not.
  *
  * Return: 0, or
  *	-EINVAL		@pool or @item is NULL

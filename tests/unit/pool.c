@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -476,6 +477,104 @@ static void test_shared_in_child_eperm(void **state)
 	rseq_op_pool_destroy(pool);
 }
 
+/*
+ * A maker with process ID 1 whose child has process ID 1 too, in a PID namespace of its own.
+ * Each process returns what it finds wrong, by line; NO_NAMESPACE: it can have none.
+ */
+#define NO_NAMESPACE	255
+
+static int run_in_namespace(int (*run)(struct rseq_op_pool *pool), struct rseq_op_pool *pool)
+{
+	int status;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWPID))
+		return NO_NAMESPACE;
+	pid = fork();
+	if (!pid) {
+		alarm(LIMIT_S);
+		_exit(getpid() == 1 ? run(pool) & 255 : NO_NAMESPACE);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return __LINE__ & 255;
+	return WEXITSTATUS(status);
+}
+
+static int child_of_maker(struct rseq_op_pool *pool)
+{
+	struct rseq_op_pool *own;
+	void *item;
+
+	if (rseq_op_pool_alloc(pool, &item) != -EPERM)
+		return __LINE__;
+	/* It can be a maker itself, which changes nothing for the pool of its parent. */
+	if (rseq_op_pool_create(&own, 8, RSEQ_OP_POOL_SHARED) || rseq_op_pool_alloc(own, &item) ||
+	    rseq_op_pool_free(own, item))
+		return __LINE__;
+	if (rseq_op_pool_alloc(pool, &item) != -EPERM)
+		return __LINE__;
+	rseq_op_pool_destroy(own);
+	return 0;
+}
+
+static int maker(struct rseq_op_pool *unused)
+{
+	struct rseq_op_pool *pool;
+	void *item;
+	int ret;
+
+	(void)unused;
+	if (rseq_op_pool_create(&pool, 8, RSEQ_OP_POOL_SHARED) || rseq_op_pool_alloc(pool, &item))
+		return __LINE__;
+	ret = run_in_namespace(child_of_maker, pool);
+	return ret ? ret : rseq_op_pool_free(pool, item) ? __LINE__ : 0;
+}
+
+static void test_shared_in_child_with_same_pid_eperm(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		skip_because("no cpu_opv()");
+	pid = fork();
+	if (!pid)
+		_exit(run_in_namespace(maker, NULL));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == NO_NAMESPACE)
+		skip_because("PID namespaces are refused");
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* A child that shares the maker's memory shares what is known of the items, too. */
+static void test_shared_in_vfork_child_is_maker(void **state)
+{
+	struct rseq_op_pool *pool;
+	void *volatile item = NULL;
+	volatile int ret = -1;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		skip_because("no cpu_opv()");
+	assert_int_equal(rseq_op_pool_create(&pool, 8, RSEQ_OP_POOL_SHARED), 0);
+	pid = vfork();
+	if (!pid) {
+		void *p;
+
+		ret = rseq_op_pool_alloc(pool, &p);
+		item = p;
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(ret, 0);
+	assert_int_equal(rseq_op_pool_free(pool, item), 0);
+	rseq_op_pool_destroy(pool);
+}
+
 static void test_attach_invalid(void **state)
 {
 	struct rseq_op_pool *pool = NULL;
@@ -503,6 +602,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shared_file_attached),
 		cmocka_unit_test(test_shared_in_child_eperm),
+		cmocka_unit_test(test_shared_in_child_with_same_pid_eperm),
+		cmocka_unit_test(test_shared_in_vfork_child_is_maker),
 		cmocka_unit_test(test_attach_invalid),
 		cmocka_unit_test(test_items_distinct_and_zero),
 		cmocka_unit_test(test_items_of_all_cpus_counted),
