@@ -44,6 +44,7 @@ struct range {
 	size_t next_free;		/* where to look first */
 	bool *was_used;			/* [item]: its memory is not fresh */
 	uint8_t *state;			/* [item] */
+	bool *poisoned;			/* [item * rseq_op_nr_cpus() + CPU]; NULL without DEBUG */
 };
 
 struct rseq_op_pool {
@@ -315,6 +316,7 @@ static void range_delete(struct range *r)
 		unmap(r->base, range_length());
 	release(r->was_used);
 	release(r->state);
+	release(r->poisoned);
 	release(r);
 }
 
@@ -328,27 +330,104 @@ static struct range *range_new(struct rseq_op_pool *pool)
 		r->base = map(pool, r->index);
 	r->was_used = allocate(pool->nr_items, sizeof(*r->was_used));
 	r->state = allocate(pool->nr_items, sizeof(*r->state));
+	if (pool->flags & RSEQ_OP_POOL_DEBUG)
+		r->poisoned = allocate(pool->nr_items * (size_t)rseq_op_nr_cpus(),
+				       sizeof(*r->poisoned));
 	r->nr_free = pool->nr_items;
-	if (r->base && r->was_used && r->state)
+	if (r->base && r->was_used && r->state &&
+	    (r->poisoned || !(pool->flags & RSEQ_OP_POOL_DEBUG)))
 		return r;
 	range_delete(r);
 	return NULL;
 }
 
-/* Fill item i for every CPU; memory that was never used is left alone, and zero. */
-static void fill(const struct rseq_op_pool *pool, struct range *r, size_t i, int byte)
+/*
+ * The memory of an item. A program rarely uses an item on all possible CPUs. The memory of the
+ * other CPUs is zero and not allocated, and stays so when the item is used again: memory that
+ * is zero is only read. Private memory that is read and was never written does not become
+ * allocated. A hole in a file does, so holes are not even read.
+ */
+static char *memory(const struct rseq_op_pool *pool, const struct range *r, size_t i, int cpu)
 {
-	int cpu;
+	return rseq_op_ptr(r->base, cpu) + i * pool->size;
+}
 
-	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
-		if (rseq_op_cpu_possible(cpu))
-			memset(rseq_op_ptr(r->base, cpu) + i * pool->size, byte, pool->size);
-	}
+static bool *poisoned(const struct range *r, size_t i, int cpu)
+{
+	return &r->poisoned[i * (size_t)rseq_op_nr_cpus() + (size_t)cpu];
 }
 
 static bool holds(const char *p, char byte, size_t size)
 {
 	return *p == byte && !memcmp(p, p + 1, size - 1);
+}
+
+/* The offset of the first data in the file, from an offset on, or UINT64_MAX; or the same one. */
+static uint64_t seek_data(int fd, uint64_t offset)
+{
+	int64_t found;
+	long ret;
+
+#ifdef SYS__llseek	/* a 32-bit kernel takes the two halves */
+	ret = raw_syscall(SYS__llseek, fd, (long)(offset >> 32), (long)offset, (long)&found,
+			  SEEK_DATA, 0);
+#else
+	ret = raw_syscall(SYS_lseek, fd, (long)offset, SEEK_DATA, 0, 0, 0);
+	found = ret;
+#endif
+	if (ret == -ENXIO)
+		return UINT64_MAX;
+	return ret < 0 ? offset : (uint64_t)found;
+}
+
+/* The first CPU from this one on for which item i may be allocated; all others are zero. */
+static int next_allocated(const struct rseq_op_pool *pool, const struct range *r, size_t i, int cpu)
+{
+	uint64_t first = (uint64_t)r->index * range_length(), wanted, data;
+
+	while (pool->fd >= 0 && cpu < rseq_op_nr_cpus()) {
+		wanted = first + (uint64_t)cpu * RSEQ_OP_STRIDE + i * pool->size;
+		data = seek_data(pool->fd, wanted);
+		if (data < wanted + pool->size)
+			break;
+		if (data >= first + range_length())
+			return rseq_op_nr_cpus();
+		cpu++;
+		if (cpu < (int)((data - first) / RSEQ_OP_STRIDE))
+			cpu = (int)((data - first) / RSEQ_OP_STRIDE);
+	}
+	while (cpu < rseq_op_nr_cpus() && !rseq_op_cpu_possible(cpu))
+		cpu++;
+	return cpu;
+}
+
+/* For a loop over the CPUs for which item i may be allocated. */
+#define for_each_allocated(pool, r, i, cpu)				\
+	for (cpu = next_allocated(pool, r, i, 0); cpu < rseq_op_nr_cpus();	\
+	     cpu = next_allocated(pool, r, i, cpu + 1))
+
+static void clear(const struct rseq_op_pool *pool, struct range *r, size_t i)
+{
+	int cpu;
+
+	for_each_allocated(pool, r, i, cpu) {
+		if (!holds(memory(pool, r, i, cpu), 0, pool->size))
+			memset(memory(pool, r, i, cpu), 0, pool->size);
+	}
+}
+
+/* DEBUG: fill with the pattern what is not zero, and remember for which CPUs. */
+static void poison(const struct rseq_op_pool *pool, struct range *r, size_t i)
+{
+	int cpu;
+
+	memset(poisoned(r, i, 0), false, (size_t)rseq_op_nr_cpus());
+	for_each_allocated(pool, r, i, cpu) {
+		if (holds(memory(pool, r, i, cpu), 0, pool->size))
+			continue;
+		memset(memory(pool, r, i, cpu), POISON, pool->size);
+		*poisoned(r, i, cpu) = true;
+	}
 }
 
 static bool is_clean(const struct rseq_op_pool *pool, const struct range *r, size_t i)
@@ -357,9 +436,8 @@ static bool is_clean(const struct rseq_op_pool *pool, const struct range *r, siz
 
 	if (!(pool->flags & RSEQ_OP_POOL_DEBUG) || !r->was_used[i])
 		return true;
-	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
-		if (rseq_op_cpu_possible(cpu) &&
-		    !holds(rseq_op_ptr(r->base, cpu) + i * pool->size, POISON, pool->size))
+	for_each_allocated(pool, r, i, cpu) {
+		if (!holds(memory(pool, r, i, cpu), *poisoned(r, i, cpu) ? POISON : 0, pool->size))
 			return false;
 	}
 	return true;
@@ -379,7 +457,7 @@ static int take(struct rseq_op_pool *pool, struct range *r, void **item)
 		return -EUCLEAN;
 	}
 	if (r->was_used[i])
-		fill(pool, r, i, 0);
+		clear(pool, r, i);
 	r->was_used[i] = true;
 	r->state[i] = USED;
 	return 0;
@@ -425,7 +503,7 @@ static int free_locked(struct rseq_op_pool *pool, char *item)
 	if (r->state[i] != USED)
 		return -EINVAL;
 	if (pool->flags & RSEQ_OP_POOL_DEBUG)
-		fill(pool, r, i, POISON);
+		poison(pool, r, i);
 	r->state[i] = FREE;
 	r->nr_free++;
 	return 0;
