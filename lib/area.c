@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * struct rseq of each thread: libc's where it has registered one, our own
+ * struct rseq of each thread: libc's where libc has registered one, the library's own
  * otherwise.
  *
- * Which of the two it is does not change: the sequences reach it at one offset
- * from the thread pointer. Our own lies in the static TLS block, where a library
- * opened by dlopen() finds room only for a few dozen bytes. It is not
- * unregistered: the block outlives its thread's last instruction in user space,
- * and the library is linked so that it is not unloaded.
+ * The choice does not change: sequences find struct rseq at one offset from the thread
+ * pointer. The library's own lies in the static TLS block. There glibc gives a library that
+ * dlopen() opens only a few dozen bytes, aligned to at most 32 bytes in some releases. So the
+ * library registers the original 32 bytes, whatever the kernel offers: every kernel accepts
+ * them, some environments (rr, gVisor) accept nothing else, and the fields that the library
+ * reads lie within. The area is not unregistered: the TLS block outlives the last instruction
+ * of its thread in user space, and the library is linked so that it is not unloaded.
  */
 #include <errno.h>
 #include <linux/rseq.h>
@@ -22,27 +24,24 @@
 /* Features up to here include the concurrency ID. */
 #define CID_END		28
 
-/* The size that every kernel accepts (Linux 4.18), and what we reserve. */
-#define AREA_SIZE_MIN	32
-#define AREA_SIZE_MAX	64
+/* The original size, and its alignment (Linux 4.18). */
+#define AREA_SIZE	32
 
 struct area {
-	_Alignas(AREA_SIZE_MAX) struct {
-		uint32_t cpu_id_start;
-		int32_t cpu_id;
-		uint64_t rseq_cs;
-		uint32_t flags;
-		uint32_t node_id;
-		int32_t mm_cid;		/* since Linux 6.3 */
-	} rseq;
-	char features[AREA_SIZE_MAX - 32];
+	_Alignas(AREA_SIZE) uint32_t cpu_id_start;
+	int32_t cpu_id;
+	uint64_t rseq_cs;
+	uint32_t flags;
+	uint32_t node_id;
+	int32_t mm_cid;		/* since Linux 6.3 */
 };
 
+_Static_assert(sizeof(struct area) == AREA_SIZE, "what is registered");
 _Static_assert(offsetof(struct rseq, cpu_id) == 4 && offsetof(struct rseq, rseq_cs) == 8,
 	       "the layout that the sequences and struct area rely on");
 
 static __thread struct area own __attribute__((tls_model("initial-exec"))) = {
-	.rseq = { .cpu_id = RSEQ_CPU_ID_UNINITIALIZED },
+	.cpu_id = RSEQ_CPU_ID_UNINITIALIZED,
 };
 
 /* glibc 2.35 and later; a size of 0 says that nothing is registered. */
@@ -51,8 +50,6 @@ extern const unsigned int __rseq_size __attribute__((weak));
 
 ptrdiff_t rseq_op_offset;
 ptrdiff_t rseq_op_cid_offset;
-
-static uint32_t own_size;	/* with which ours is registered */
 
 static bool libc_registers(void)
 {
@@ -73,10 +70,6 @@ void area_init(void)
 {
 	unsigned long size = feature_size();
 
-	/* The kernel takes its own size or the first one, which has all that is used here. */
-	own_size = AREA_SIZE_MIN;
-	if (size > AREA_SIZE_MIN && size <= AREA_SIZE_MAX)
-		own_size = (uint32_t)size;
 	if (libc_registers())
 		rseq_op_offset = __rseq_offset;
 	else
@@ -86,13 +79,13 @@ void area_init(void)
 	 * that is 0, as an ID would be, in a thread that is not registered.
 	 */
 	rseq_op_cid_offset = rseq_op_offset + (ptrdiff_t)(size >= CID_END ?
-		offsetof(struct area, rseq.mm_cid) : offsetof(struct area, rseq.cpu_id_start));
+		offsetof(struct area, mm_cid) : offsetof(struct area, cpu_id_start));
 }
 
 /* The CPU that the calling thread runs on, < 0 where it is not registered. */
 int area_cpu(void)
 {
-	return rseq_op_area_int(rseq_op_offset + (ptrdiff_t)offsetof(struct area, rseq.cpu_id));
+	return rseq_op_area_int(rseq_op_offset + (ptrdiff_t)offsetof(struct area, cpu_id));
 }
 
 int area_index(enum by by)
@@ -128,5 +121,5 @@ bool area_register_thread(void)
 	tried = true;
 	DELAY_POINT();
 	return area_rseq_works() &&
-	       !raw_syscall(SYS_rseq, (long)&own, own_size, 0, RSEQ_OP_SIG, 0, 0);
+	       !raw_syscall(SYS_rseq, (long)&own, AREA_SIZE, 0, RSEQ_OP_SIG, 0, 0);
 }

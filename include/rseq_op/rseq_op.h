@@ -29,6 +29,8 @@
  *			later, refuses what the backend uses
  *		-ENOMEM	the kernel is out of memory
  * and leaves errno alone.
+ *		-ENOTRECOVERABLE  the process was restored from a checkpoint on a machine
+ *			with other possible CPUs
  *
  * Context: any thread, registered with rseq(2) or not, and signal handlers, also
  * one that interrupts an operation on the same CPU's data. Not in a critical
@@ -127,6 +129,15 @@ static inline const int64_t *rseq_op_cid_tags(void)
 /* What rseq_op_nr_cpus() returns, for inline code; not an interface. */
 extern int rseq_op_cpus;
 
+/*
+ * Linux 6.19 and early 7.0 kernels store -1 into cpu_id_start when a thread unregisters its
+ * struct rseq. An array must not be indexed by it. Not an interface.
+ */
+static inline int rseq_op_not_negative(int n)
+{
+	return n < 0 ? 0 : n;
+}
+
 /**
  * rseq_op_current_cpu() - the CPU that the calling thread runs on
  *
@@ -138,7 +149,7 @@ extern int rseq_op_cpus;
  */
 static inline int rseq_op_current_cpu(void)
 {
-	return rseq_op_area_int(rseq_op_offset);
+	return rseq_op_not_negative(rseq_op_area_int(rseq_op_offset));
 }
 
 /**
@@ -156,7 +167,7 @@ static inline int rseq_op_current_cpu(void)
  */
 static inline int rseq_op_current_cid(void)
 {
-	return rseq_op_area_int(rseq_op_cid_offset);
+	return rseq_op_not_negative(rseq_op_area_int(rseq_op_cid_offset));
 }
 
 /**

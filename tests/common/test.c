@@ -34,6 +34,14 @@ void need_kernel(void)
 	skip_because("this kernel has no cpu_opv(2)");
 }
 
+/* glibc 2.35 and later. It says how many bytes the kernel fills in, which may be fewer. */
+extern const unsigned int __rseq_size __attribute__((weak));
+
+uint32_t libc_rseq_size(void)
+{
+	return &__rseq_size && __rseq_size > 32 ? __rseq_size : 32;
+}
+
 static cpu_set_t *allowed(void)
 {
 	static cpu_set_t set;

@@ -45,6 +45,9 @@ void need_kernel(void);
 /* cpu_opv(2) itself: the result, or -errno. */
 int cpu_opv(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags);
 
+/* The size that libc registers struct rseq with: not less than the original 32 bytes. */
+uint32_t libc_rseq_size(void);
+
 /* Run the calling thread on one CPU; on any. */
 void pin_to(int cpu);
 void unpin(void);

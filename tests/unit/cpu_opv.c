@@ -466,8 +466,8 @@ static void spin_without_writing(struct worker *w)
 	(void)w;
 #ifdef __x86_64__
 	if (__rseq_size)
-		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
-			RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset,
+			libc_rseq_size(), RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
 	__asm__ volatile ("xorl %%ecx, %%ecx\n\t"
 			  "rdpkru\n\t"
 			  "movl %%eax, %%esi\n\t"

@@ -160,6 +160,19 @@ static int work(void)
 	return GOOD + (int)rseq_op_backend(NULL);
 }
 
+/* A thread that libc has not registered: its first operation registers it. */
+static int work_registered(void)
+{
+	struct rseq_op_stats stats;
+	int cpu = allowed_cpu(0);
+
+	pin_to(cpu);
+	if (rseq_op_addv(&words[cpu][0], 1, cpu) || words[cpu][0] != 1)
+		return 1;
+	rseq_op_stats(&stats, sizeof(stats));
+	return stats.unregistered ? 2 : GOOD;
+}
+
 /* Where the refusals are made. */
 
 static unsigned int action(int how)
@@ -265,6 +278,45 @@ static void test_everything_refused(void **state)
 	assert_int_equal(status_under(&r), GOOD + RSEQ_OP_BACKEND_GUARD);
 }
 
+/*
+ * rr and gVisor accept only the original size of struct rseq. Other sizes are EINVAL here.
+ * The lower half of the size comes first; the upper half is 0.
+ */
+static bool install_only_32_bytes(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rseq, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 32, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+static void test_only_32_bytes_accepted_thread_is_registered(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	assert_int_not_equal(pid, -1);
+	if (!pid) {
+		alarm(LIMIT_S);
+		setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
+		unsetenv("RSEQ_OP_BACKEND");
+		if (install_only_32_bytes())
+			execl("/proc/self/exe", "filters", "registered", (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, GOOD << 8);
+}
+
 /* A process that shuts itself in, after the library has chosen membarrier for its fence. */
 static int work_late(int how)
 {
@@ -311,9 +363,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_rseq_refused),
 		cmocka_unit_test(test_everything_refused),
 		cmocka_unit_test(test_refused_later),
+		cmocka_unit_test(test_only_32_bytes_accepted_thread_is_registered),
 	};
 
 	if (argc > 1 && !strcmp(argv[1], "work"))
 		return work();
+	if (argc > 1 && !strcmp(argv[1], "registered"))
+		return work_registered();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

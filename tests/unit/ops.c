@@ -3,6 +3,7 @@
  * The typed operations: every result, for each CPU, with their words and what lies
  * around them checked.
  */
+#include <linux/rseq.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -343,24 +344,39 @@ static void test_errno_left_alone(void **state)
 	}
 }
 
-/* What libc has registered for the thread is taken away, and given back. */
+/*
+ * What libc has registered for the thread is taken away, and given back. The kernel stores
+ * into cpu_id_start when it takes it away: 0, or -1 (Linux 6.19 to early 7.0). Operations for
+ * the number that the thread then gets for its CPU, or its concurrency ID, still work.
+ */
 static void test_unregistered_thread(void **state)
 {
-	char *area = rseq_op_thread_pointer() + rseq_op_offset;
+	struct rseq *area = (struct rseq *)(rseq_op_thread_pointer() + rseq_op_offset);
+	int32_t *cid = (int32_t *)(rseq_op_thread_pointer() + rseq_op_cid_offset);
+	static const int32_t left_by_kernel[] = { 0, -1, INT32_MIN };
 	struct rseq_op_stats before, after;
+	size_t k;
 	int i;
 
 	(void)state;
 	if (getenv("GLIBC_TUNABLES"))
 		skip_because("the library registers threads itself in this run");
 	rseq_op_stats(&before, sizeof(before));
-	assert_int_equal(syscall(SYS_rseq, area, 32, 1 /* RSEQ_FLAG_UNREGISTER */,
+	assert_int_equal(syscall(SYS_rseq, area, libc_rseq_size(), RSEQ_FLAG_UNREGISTER,
 				 RSEQ_OP_SIG), 0);
 	assert_int_equal(rseq_op_current_cpu(), 0);
-	for (i = 0; i < nr_allowed_cpus(); i++)
-		check_ops(allowed_cpu(i));
-	check_invalid_cpus();
-	assert_int_equal(syscall(SYS_rseq, area, 32, 0, RSEQ_OP_SIG), 0);
+	for (k = 0; k < ARRAY_SIZE(left_by_kernel); k++) {
+		area->cpu_id_start = (uint32_t)left_by_kernel[k];
+		*cid = left_by_kernel[k];
+		assert_int_equal(rseq_op_current_cpu(), 0);
+		assert_int_equal(rseq_op_current_cid(), 0);
+		for (i = 0; i < nr_allowed_cpus(); i++)
+			check_ops(allowed_cpu(i));
+		check_invalid_cpus();
+	}
+	area->cpu_id_start = 0;
+	*cid = 0;
+	assert_int_equal(syscall(SYS_rseq, area, libc_rseq_size(), 0, RSEQ_OP_SIG), 0);
 	rseq_op_stats(&after, sizeof(after));
 	assert_true(after.unregistered + after.forced > before.unregistered + before.forced);
 }
