@@ -6,8 +6,8 @@
  * first, nor when a CPU comes up.
  *
  * The ranges of a SHARED pool lie in a file in memory, one behind the other, in the order
- * in which they were made. Who is given the file maps what is in it, and need not know
- * what is in use: that is the business of the process that made the pool.
+ * in which they were made. A process that is given the file maps what is in it. Which items
+ * are in use only the process knows that made the pool, its maker.
  *
  * This is a part of its own in the static library, so that only who uses it needs libnuma.
  */
@@ -44,6 +44,7 @@ struct range {
 	size_t next_free;		/* where to look first */
 	bool *was_used;			/* [item]: its memory is not fresh */
 	uint8_t *state;			/* [item] */
+	bool *poisoned;			/* [item * rseq_op_nr_cpus() + CPU]; NULL without DEBUG */
 };
 
 struct rseq_op_pool {
@@ -53,7 +54,7 @@ struct rseq_op_pool {
 	unsigned int flags;
 	int fd;				/* of the file, or -1 */
 	size_t nr_ranges;		/* in the file */
-	pid_t maker;			/* who allocates; 0 where it is somebody else */
+	uint64_t maker;			/* identity of the process that allocates; 0: attached */
 };
 
 /*
@@ -90,6 +91,75 @@ static void prepare_for_fork(void)
 	fork_handled = pthread_atfork(take_lock, release_lock, release_lock);
 }
 
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Maps memory for reading and writing. fd is -1 for memory without a file. */
+static long map_file(int fd, uint64_t offset, size_t size)
+{
+	int how = MAP_NORESERVE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+
+#ifdef SYS_mmap2	/* a 32-bit kernel takes the offset in units of 4096 bytes */
+	return raw_syscall(SYS_mmap2, 0, (long)size, PROT_READ | PROT_WRITE, how, fd,
+			   (long)(offset / 4096));
+#else
+	return raw_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, how, fd, (long)offset);
+#endif
+}
+
+static void unmap(char *base, size_t size)
+{
+	raw_syscall(SYS_munmap, (long)base, (long)size, 0, 0, 0, 0);
+}
+
+/*
+ * Which process this is: a number that no ancestor has. The kernel clears the page in a child
+ * of fork(), by whatever call and in whatever PID namespace the child was made. So in a child
+ * the word is 0 until the child makes a SHARED pool itself. A child that shares the memory of
+ * its parent, see vfork(2), shares the pools' bookkeeping too, and is the same process here.
+ */
+static _Atomic uint64_t *identity;
+static uint64_t last_identity;		/* of this process and its ancestors */
+
+static int map_identity(void)
+{
+	long page = map_file(-1, 0, page_size());
+	long ret;
+
+	if (raw_failed(page))
+		return (int)page;
+	ret = raw_syscall(SYS_madvise, page, (long)page_size(), MADV_WIPEONFORK, 0, 0, 0);
+	if (ret)
+		unmap((char *)page, page_size());
+	else
+		identity = (_Atomic uint64_t *)page;
+	return (int)ret;
+}
+
+/* 0 or -errno. */
+static int take_identity(uint64_t *mine)
+{
+	int ret = 0;
+
+	take_lock();
+	if (!identity)
+		ret = map_identity();
+	if (!ret) {
+		if (!*identity)
+			*identity = ++last_identity;
+		*mine = *identity;
+	}
+	release_lock();
+	return ret;
+}
+
+static bool is_maker(const struct rseq_op_pool *pool)
+{
+	return pool->maker && pool->maker == *identity;
+}
+
 /* libc may set errno here, even where the call succeeds. */
 static void *allocate(size_t n, size_t size)
 {
@@ -108,11 +178,6 @@ static void release(void *p)
 	errno = saved;
 }
 
-static void unmap(char *base, size_t size)
-{
-	raw_syscall(SYS_munmap, (long)base, (long)size, 0, 0, 0, 0);
-}
-
 static void close_file(int fd)
 {
 	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
@@ -121,11 +186,6 @@ static void close_file(int fd)
 static size_t range_length(void)
 {
 	return (size_t)rseq_op_nr_cpus() * RSEQ_OP_STRIDE;
-}
-
-static size_t page_size(void)
-{
-	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /*
@@ -218,19 +278,6 @@ static bool guard(char *base, size_t size)
 	return true;
 }
 
-/* Maps memory for reading and writing. fd is -1 for memory without a file. */
-static long map_file(int fd, uint64_t offset, size_t size)
-{
-	int how = MAP_NORESERVE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
-
-#ifdef SYS_mmap2	/* a 32-bit kernel takes the offset in units of 4096 bytes */
-	return raw_syscall(SYS_mmap2, 0, (long)size, PROT_READ | PROT_WRITE, how, fd,
-			   (long)(offset / 4096));
-#else
-	return raw_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, how, fd, (long)offset);
-#endif
-}
-
 /* Range n of the file, or fresh memory. */
 static char *map(const struct rseq_op_pool *pool, size_t n)
 {
@@ -277,6 +324,7 @@ static void range_delete(struct range *r)
 		unmap(r->base, range_length());
 	release(r->was_used);
 	release(r->state);
+	release(r->poisoned);
 	release(r);
 }
 
@@ -290,27 +338,104 @@ static struct range *range_new(struct rseq_op_pool *pool)
 		r->base = map(pool, r->index);
 	r->was_used = allocate(pool->nr_items, sizeof(*r->was_used));
 	r->state = allocate(pool->nr_items, sizeof(*r->state));
+	if (pool->flags & RSEQ_OP_POOL_DEBUG)
+		r->poisoned = allocate(pool->nr_items * (size_t)rseq_op_nr_cpus(),
+				       sizeof(*r->poisoned));
 	r->nr_free = pool->nr_items;
-	if (r->base && r->was_used && r->state)
+	if (r->base && r->was_used && r->state &&
+	    (r->poisoned || !(pool->flags & RSEQ_OP_POOL_DEBUG)))
 		return r;
 	range_delete(r);
 	return NULL;
 }
 
-/* Fill item i for every CPU; memory that was never used is left alone, and zero. */
-static void fill(const struct rseq_op_pool *pool, struct range *r, size_t i, int byte)
+/*
+ * The memory of an item. A program rarely uses an item on all possible CPUs. The memory of the
+ * other CPUs is zero and not allocated, and stays so when the item is used again: memory that
+ * is zero is only read. Private memory that is read and was never written does not become
+ * allocated. A hole in a file does, so holes are not even read.
+ */
+static char *memory(const struct rseq_op_pool *pool, const struct range *r, size_t i, int cpu)
 {
-	int cpu;
+	return rseq_op_ptr(r->base, cpu) + i * pool->size;
+}
 
-	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
-		if (rseq_op_cpu_possible(cpu))
-			memset(rseq_op_ptr(r->base, cpu) + i * pool->size, byte, pool->size);
-	}
+static bool *poisoned(const struct range *r, size_t i, int cpu)
+{
+	return &r->poisoned[i * (size_t)rseq_op_nr_cpus() + (size_t)cpu];
 }
 
 static bool holds(const char *p, char byte, size_t size)
 {
 	return *p == byte && !memcmp(p, p + 1, size - 1);
+}
+
+/* The offset of the first data in the file, from an offset on, or UINT64_MAX; or the same one. */
+static uint64_t seek_data(int fd, uint64_t offset)
+{
+	int64_t found;
+	long ret;
+
+#ifdef SYS__llseek	/* a 32-bit kernel takes the two halves */
+	ret = raw_syscall(SYS__llseek, fd, (long)(offset >> 32), (long)offset, (long)&found,
+			  SEEK_DATA, 0);
+#else
+	ret = raw_syscall(SYS_lseek, fd, (long)offset, SEEK_DATA, 0, 0, 0);
+	found = ret;
+#endif
+	if (ret == -ENXIO)
+		return UINT64_MAX;
+	return ret < 0 ? offset : (uint64_t)found;
+}
+
+/* The first CPU from this one on for which item i may be allocated; all others are zero. */
+static int next_allocated(const struct rseq_op_pool *pool, const struct range *r, size_t i, int cpu)
+{
+	uint64_t first = (uint64_t)r->index * range_length(), wanted, data;
+
+	while (pool->fd >= 0 && cpu < rseq_op_nr_cpus()) {
+		wanted = first + (uint64_t)cpu * RSEQ_OP_STRIDE + i * pool->size;
+		data = seek_data(pool->fd, wanted);
+		if (data < wanted + pool->size)
+			break;
+		if (data >= first + range_length())
+			return rseq_op_nr_cpus();
+		cpu++;
+		if (cpu < (int)((data - first) / RSEQ_OP_STRIDE))
+			cpu = (int)((data - first) / RSEQ_OP_STRIDE);
+	}
+	while (cpu < rseq_op_nr_cpus() && !rseq_op_cpu_possible(cpu))
+		cpu++;
+	return cpu;
+}
+
+/* For a loop over the CPUs for which item i may be allocated. */
+#define for_each_allocated(pool, r, i, cpu)				\
+	for (cpu = next_allocated(pool, r, i, 0); cpu < rseq_op_nr_cpus();	\
+	     cpu = next_allocated(pool, r, i, cpu + 1))
+
+static void clear(const struct rseq_op_pool *pool, struct range *r, size_t i)
+{
+	int cpu;
+
+	for_each_allocated(pool, r, i, cpu) {
+		if (!holds(memory(pool, r, i, cpu), 0, pool->size))
+			memset(memory(pool, r, i, cpu), 0, pool->size);
+	}
+}
+
+/* DEBUG: fill with the pattern what is not zero, and remember for which CPUs. */
+static void poison(const struct rseq_op_pool *pool, struct range *r, size_t i)
+{
+	int cpu;
+
+	memset(poisoned(r, i, 0), false, (size_t)rseq_op_nr_cpus());
+	for_each_allocated(pool, r, i, cpu) {
+		if (holds(memory(pool, r, i, cpu), 0, pool->size))
+			continue;
+		memset(memory(pool, r, i, cpu), POISON, pool->size);
+		*poisoned(r, i, cpu) = true;
+	}
 }
 
 static bool is_clean(const struct rseq_op_pool *pool, const struct range *r, size_t i)
@@ -319,9 +444,8 @@ static bool is_clean(const struct rseq_op_pool *pool, const struct range *r, siz
 
 	if (!(pool->flags & RSEQ_OP_POOL_DEBUG) || !r->was_used[i])
 		return true;
-	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
-		if (rseq_op_cpu_possible(cpu) &&
-		    !holds(rseq_op_ptr(r->base, cpu) + i * pool->size, POISON, pool->size))
+	for_each_allocated(pool, r, i, cpu) {
+		if (!holds(memory(pool, r, i, cpu), *poisoned(r, i, cpu) ? POISON : 0, pool->size))
 			return false;
 	}
 	return true;
@@ -341,7 +465,7 @@ static int take(struct rseq_op_pool *pool, struct range *r, void **item)
 		return -EUCLEAN;
 	}
 	if (r->was_used[i])
-		fill(pool, r, i, 0);
+		clear(pool, r, i);
 	r->was_used[i] = true;
 	r->state[i] = USED;
 	return 0;
@@ -387,7 +511,7 @@ static int free_locked(struct rseq_op_pool *pool, char *item)
 	if (r->state[i] != USED)
 		return -EINVAL;
 	if (pool->flags & RSEQ_OP_POOL_DEBUG)
-		fill(pool, r, i, POISON);
+		poison(pool, r, i);
 	r->state[i] = FREE;
 	r->nr_free++;
 	return 0;
@@ -512,9 +636,8 @@ int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int fl
 	for (p->size = sizeof(intptr_t); p->size < size; p->size *= 2)
 		;
 	p->nr_items = (RSEQ_OP_STRIDE - guard_size(flags)) / p->size;
-	p->maker = getpid();
 	if (flags & RSEQ_OP_POOL_SHARED)
-		ret = file_new(&p->fd);
+		ret = take_identity(&p->maker) ?: file_new(&p->fd);
 	if (ret)
 		release(p);
 	else
@@ -582,7 +705,7 @@ void *rseq_op_pool_item(struct rseq_op_pool *pool, int64_t offset)
 	index = (size_t)((uint64_t)offset / range_length());
 	take_lock();
 	r = range_at(pool, index);
-	missing = !r && pool->maker != getpid() && file_has(pool, index);
+	missing = !r && !is_maker(pool) && file_has(pool, index);
 	release_lock();
 	if (missing)
 		r = range_map(pool, index);
@@ -604,10 +727,13 @@ void rseq_op_pool_destroy(struct rseq_op_pool *pool)
 	release(pool);
 }
 
-/* What is in use, one process knows; a child of its has a copy that is of no use. */
+/*
+ * One process knows which items of a SHARED pool are in use. The copy of that knowledge in a
+ * child is out of date as soon as one of the two allocates.
+ */
 static int check_maker(const struct rseq_op_pool *pool)
 {
-	return pool->fd < 0 || pool->maker == getpid() ? 0 : -EPERM;
+	return pool->fd < 0 || is_maker(pool) ? 0 : -EPERM;
 }
 
 int rseq_op_pool_alloc(struct rseq_op_pool *pool, void **item)

@@ -52,9 +52,12 @@ struct rseq_op_pool;
  * and those that are given the file, see the same memory, and operations on it are right
  * between them, if it is indexed by CPU: concurrency IDs (_cid) are a process's own.
  * rseq_op_fence_all() waits for one process only; each of them has to call it before an
- * item is freed. DEBUG: an inaccessible page behind the memory of each CPU (where pages
- * are at most a quarter of RSEQ_OP_STRIDE), and a pattern in what is free, so that wrong
- * use of memory shows.
+ * item is freed.
+ *
+ * DEBUG: an inaccessible page follows the memory of each CPU (where pages are at most a quarter
+ * of RSEQ_OP_STRIDE), and the memory of a free item holds a pattern, so that wrong use of
+ * memory shows. For a CPU for which the item was all zero when it was freed, the memory stays
+ * zero instead: it may never have been used, and is not allocated for the sake of the pattern.
  */
 #define RSEQ_OP_POOL_SHARED	(1U << 0)
 #define RSEQ_OP_POOL_DEBUG	(1U << 1)
@@ -146,8 +149,12 @@ void rseq_op_pool_destroy(struct rseq_op_pool *pool);
  * @item:	Where the address of CPU 0's is stored. It is zero for every CPU, those
  *		that are not online yet too.
  *
+ * An item takes memory only for the CPUs for which it is written to, also when it is used again
+ * after it was freed.
+ *
  * Context: any thread, several at once; not in a signal handler. Of a SHARED pool, in the
- * process that made it.
+ * process that made it. A child of fork() is another process, whatever its process ID. A
+ * child that shares the memory of its parent, see vfork(2), is not.
  *
  * Return: 0, or
  *	-EINVAL		@pool or @item is NULL

@@ -5,9 +5,12 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +49,80 @@ static void fill(char *item, size_t size, int byte)
 	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
 		if (rseq_op_cpu_possible(cpu))
 			memset(rseq_op_ptr(item, cpu), byte, size);
+	}
+}
+
+/*
+ * The memory, in KiB, that the mappings take which hold an item; and the file they are of. The
+ * page of zeroes that memory maps which is only read is no memory.
+ */
+static long memory_of(const struct rseq_op_pool *pool, const char *item)
+{
+	uintptr_t first = (uintptr_t)item, end = (uintptr_t)rseq_op_ptr(item, rseq_op_nr_cpus());
+	unsigned long from, to;
+	char line[512];
+	bool ours = false;
+	long rss, sum = 0;
+	struct stat stat;
+	FILE *f = fopen("/proc/self/smaps", "r");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			ours = from < end && to > first;
+		if (ours && sscanf(line, "Rss: %ld kB", &rss) == 1)
+			sum += rss;
+	}
+	fclose(f);
+	if (rseq_op_pool_fd(pool) >= 0) {
+		assert_int_equal(fstat(rseq_op_pool_fd(pool), &stat), 0);
+		sum += stat.st_blocks / 2;
+	}
+	return sum;
+}
+
+static void check_reuse(unsigned int flags, int cpu)
+{
+	struct rseq_op_pool *pool;
+	void *item, *same = NULL;
+	long memory;
+	int i;
+
+	/* Items come in turn. There are at most four of this size. */
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 4, flags), 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	memset(rseq_op_ptr(item, cpu), 0xff, RSEQ_OP_STRIDE / 4);
+	memory = memory_of(pool, item);
+	assert_true(memory >= (long)(RSEQ_OP_STRIDE / 4 / 1024));
+	assert_int_equal(rseq_op_pool_free(pool, item), 0);
+	for (i = 0; i < 20; i++) {
+		assert_int_equal(rseq_op_pool_alloc(pool, &same), 0);
+		assert_true(memory_of(pool, item) <= memory);
+		if (same == item)
+			assert_int_equal(((volatile char *)rseq_op_ptr(same, cpu))[77], 0);
+		assert_int_equal(rseq_op_pool_free(pool, same), 0);
+	}
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	check_zero(item, RSEQ_OP_STRIDE / 4);
+	rseq_op_pool_destroy(pool);
+}
+
+/* An item that is used again takes no memory for the CPUs for which nobody has used it. */
+static void test_reused_no_memory_of_unused_cpus(void **state)
+{
+	int i;
+
+	(void)state;
+	if (rseq_op_nr_cpus() < 2)
+		skip_because("only one possible CPU");
+	assert_int_equal(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
+	for (i = 0; i < nr_allowed_cpus(); i++) {
+		check_reuse(0, allowed_cpu(i));
+		check_reuse(RSEQ_OP_POOL_DEBUG, allowed_cpu(i));
+		if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+			continue;
+		check_reuse(RSEQ_OP_POOL_SHARED, allowed_cpu(i));
+		check_reuse(RSEQ_OP_POOL_SHARED | RSEQ_OP_POOL_DEBUG, allowed_cpu(i));
 	}
 }
 
@@ -277,6 +354,25 @@ static void check_found(int cpu, size_t at)
 	}
 	assert_int_equal(found, 1);
 	assert_int_equal(rseq_op_pool_free(pool, item), -EINVAL);
+	rseq_op_pool_destroy(pool);
+}
+
+/* Zero is found too, where the memory of the CPU has been used. */
+static void test_debug_cleared_after_free_euclean(void **state)
+{
+	struct rseq_op_pool *pool;
+	void *item, *again;
+	int i, found = 0;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 4, RSEQ_OP_POOL_DEBUG), 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	((char *)rseq_op_ptr(item, allowed_cpu(0)))[77] = 1;
+	assert_int_equal(rseq_op_pool_free(pool, item), 0);
+	memset(rseq_op_ptr(item, allowed_cpu(0)), 0, RSEQ_OP_STRIDE / 4);
+	for (i = 0; i < 5; i++)
+		found += rseq_op_pool_alloc(pool, &again) == -EUCLEAN && again == item;
+	assert_int_equal(found, 1);
 	rseq_op_pool_destroy(pool);
 }
 
@@ -757,6 +853,104 @@ static void test_shared_no_files_left_emfile(void **state)
 	rseq_op_pool_destroy(pool);
 }
 
+/*
+ * A maker with process ID 1 whose child has process ID 1 too, in a PID namespace of its own.
+ * Each process returns what it finds wrong, by line; NO_NAMESPACE: it can have none.
+ */
+#define NO_NAMESPACE	255
+
+static int run_in_namespace(int (*run)(struct rseq_op_pool *pool), struct rseq_op_pool *pool)
+{
+	int status;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWPID))
+		return NO_NAMESPACE;
+	pid = fork();
+	if (!pid) {
+		alarm(LIMIT_S);
+		_exit(getpid() == 1 ? run(pool) & 255 : NO_NAMESPACE);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return __LINE__ & 255;
+	return WEXITSTATUS(status);
+}
+
+static int child_of_maker(struct rseq_op_pool *pool)
+{
+	struct rseq_op_pool *own;
+	void *item;
+
+	if (rseq_op_pool_alloc(pool, &item) != -EPERM)
+		return __LINE__;
+	/* It can be a maker itself, which changes nothing for the pool of its parent. */
+	if (rseq_op_pool_create(&own, 8, RSEQ_OP_POOL_SHARED) || rseq_op_pool_alloc(own, &item) ||
+	    rseq_op_pool_free(own, item))
+		return __LINE__;
+	if (rseq_op_pool_alloc(pool, &item) != -EPERM)
+		return __LINE__;
+	rseq_op_pool_destroy(own);
+	return 0;
+}
+
+static int maker(struct rseq_op_pool *unused)
+{
+	struct rseq_op_pool *pool;
+	void *item;
+	int ret;
+
+	(void)unused;
+	if (rseq_op_pool_create(&pool, 8, RSEQ_OP_POOL_SHARED) || rseq_op_pool_alloc(pool, &item))
+		return __LINE__;
+	ret = run_in_namespace(child_of_maker, pool);
+	return ret ? ret : rseq_op_pool_free(pool, item) ? __LINE__ : 0;
+}
+
+static void test_shared_in_child_with_same_pid_eperm(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		skip_because("no cpu_opv()");
+	pid = fork();
+	if (!pid)
+		_exit(run_in_namespace(maker, NULL));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == NO_NAMESPACE)
+		skip_because("PID namespaces are refused");
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* A child that shares the maker's memory shares what is known of the items, too. */
+static void test_shared_in_vfork_child_is_maker(void **state)
+{
+	struct rseq_op_pool *pool;
+	void *volatile item = NULL;
+	volatile int ret = -1;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		skip_because("no cpu_opv()");
+	assert_int_equal(rseq_op_pool_create(&pool, 8, RSEQ_OP_POOL_SHARED), 0);
+	pid = vfork();
+	if (!pid) {
+		void *p;
+
+		ret = rseq_op_pool_alloc(pool, &p);
+		item = p;
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(ret, 0);
+	assert_int_equal(rseq_op_pool_free(pool, item), 0);
+	rseq_op_pool_destroy(pool);
+}
+
 static void test_attach_invalid(void **state)
 {
 	struct rseq_op_pool *pool = NULL;
@@ -787,6 +981,8 @@ int main(void)
 		cmocka_unit_test(test_shared_file_closed_with_pool),
 		cmocka_unit_test(test_shared_offset_inside_item),
 		cmocka_unit_test(test_shared_no_files_left_emfile),
+		cmocka_unit_test(test_shared_in_child_with_same_pid_eperm),
+		cmocka_unit_test(test_shared_in_vfork_child_is_maker),
 		cmocka_unit_test(test_attach_invalid),
 		cmocka_unit_test(test_items_distinct_and_zero),
 		cmocka_unit_test(test_items_of_all_cpus_counted),
@@ -795,8 +991,10 @@ int main(void)
 		cmocka_unit_test(test_alloc_no_memory_enomem),
 		cmocka_unit_test(test_cpu_in_range_only_numbers_with_memory),
 		cmocka_unit_test(test_invalid_einval),
+		cmocka_unit_test(test_reused_no_memory_of_unused_cpus),
 		cmocka_unit_test(test_debug_written_after_free_euclean),
 		cmocka_unit_test(test_debug_freed_filled_with_pattern),
+		cmocka_unit_test(test_debug_cleared_after_free_euclean),
 		cmocka_unit_test(test_debug_overrun_sigsegv),
 		cmocka_unit_test(test_allocated_by_threads_each_its_own),
 		cmocka_unit_test(test_forked_under_load),
