@@ -6,7 +6,6 @@
 #include <linux/filter.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -324,20 +323,6 @@ static void start_other(struct other *o)
 		sleep_ms(1);
 }
 
-/* The system call in which the thread sleeps, or -1. */
-static long sleeps_in(int tid)
-{
-	char path[64], text[32] = "";
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
-	fd = open(path, O_RDONLY);
-	assert_true(fd >= 0);
-	assert_true(read(fd, text, sizeof(text) - 1) > 0);
-	close(fd);
-	return *text >= '0' && *text <= '9' ? atol(text) : -1;
-}
-
 static struct other others[2];
 
 static int others_wait(int n)
@@ -348,7 +333,7 @@ static int others_wait(int n)
 		return 0;
 	for (i = 0; i < 2; i++) {
 		start_other(&others[i]);
-		while (sleeps_in(others[i].tid) != SYS_futex)
+		while (call_of_sleeper(others[i].tid) != SYS_futex)
 			sleep_ms(1);
 	}
 	return 0;
