@@ -255,6 +255,17 @@ static void test_rseq_refused(void **state)
 	check(SYS_rseq, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_MEMBARRIER);
 }
 
+/* No child can be made that asks first: the library asks itself. */
+static void test_clone_refused(void **state)
+{
+	const struct refusal r = { { SYS_clone }, EPERM };
+	const struct refusal both = { { SYS_clone, NR_CPU_OPV }, ENOSYS };
+
+	(void)state;
+	assert_int_equal(status_under(&r), GOOD + (int)best(RSEQ_OP_BACKEND_MEMBARRIER));
+	assert_int_equal(status_under(&both), GOOD + (int)RSEQ_OP_BACKEND_MEMBARRIER);
+}
+
 /* The kernel that has no rseq(2) has the rest neither; a filter that refuses all, too. */
 static void test_everything_refused(void **state)
 {
@@ -309,6 +320,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_both_refused),
 		cmocka_unit_test(test_all_refused),
 		cmocka_unit_test(test_rseq_refused),
+		cmocka_unit_test(test_clone_refused),
 		cmocka_unit_test(test_everything_refused),
 		cmocka_unit_test(test_refused_later),
 	};
