@@ -534,8 +534,11 @@ static void set_up_signals(bool jump)
 	handled = 0;
 }
 
+/* Operations for the CPU work, and are sequences on it. */
 static void check_open(intptr_t found)
 {
+	uint64_t before;
+
 	memset(others, 0, sizeof(others));
 	start_other(&others[0]);
 	assert_int_equal(pthread_join(others[0].thread, NULL), 0);
@@ -543,6 +546,11 @@ static void check_open(intptr_t found)
 	assert_int_equal(others[0].found, found);
 	assert_int_equal(rseq_op_fence(allowed_cpu(1)), 0);
 	assert_int_equal(rseq_op_fence_all(), 0);
+	pin_to(allowed_cpu(1));
+	before = closed();
+	assert_int_equal(rseq_op_addv(&pair[1], 1, allowed_cpu(1)), 0);
+	assert_int_equal(closed(), before);
+	unpin();
 	alarm(0);
 }
 
