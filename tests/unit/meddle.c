@@ -96,6 +96,8 @@ static bool is_counted(const struct seccomp_notif *call)
 	return !registration && call->data.nr != SYS_openat;
 }
 
+static struct seccomp_data last_call;	/* that was counted */
+
 /* Answers the next call. n: how many have been counted. */
 static void answer(int listener, int *n, meddle_fn meddle)
 {
@@ -107,8 +109,10 @@ static void answer(int listener, int *n, meddle_fn meddle)
 	if (call.data.nr == SYS_openat && replace_file(listener, &call))
 		return;
 	response.id = call.id;
-	if (is_counted(&call))
+	if (is_counted(&call)) {
+		last_call = call.data;
 		error = meddle((*n)++);
+	}
 	if (error == INTERRUPTED)
 		return;
 	response.error = -error;
@@ -447,9 +451,51 @@ static int fence_of_other_cpu(void)
 	return rseq_op_fence(allowed_cpu(1));
 }
 
+/* For an ID of another thread. The kernel may change the one of this thread: then once more. */
 static int add_by_id(void)
 {
-	return rseq_op_addv_cid(&pair[0], 1, (rseq_op_current_cid() + 1) % rseq_op_nr_cpus());
+	int cid, ret;
+
+	do {
+		cid = rseq_op_current_cid();
+		ret = rseq_op_addv_cid(&pair[0], 1, (cid + 1) % rseq_op_nr_cpus());
+	} while (rseq_op_current_cid() != cid);
+	return ret;
+}
+
+/*
+ * A fence for one CPU reaches that CPU. Where the thread runs that has a concurrency ID is not
+ * known, so a fence for an ID reaches all.
+ */
+
+static bool by_membarrier_for_all(void)
+{
+	return last_call.nr == SYS_membarrier && !(last_call.args[1] & MEMBARRIER_CMD_FLAG_CPU);
+}
+
+static void test_fence_reaches_the_place(void **state)
+{
+	static int (*const for_cpu[])(void) = {
+		add_both, fetch_from_elsewhere, fence_of_other_cpu,
+	};
+	size_t i;
+
+	(void)state;
+	need_emulation();
+	for (i = 0; i < ARRAY_SIZE(for_cpu); i++) {
+		last_call.nr = -1;
+		assert_int_equal(supervise(for_cpu[i], leave_alone), 0);
+		assert_int_equal(last_call.nr, SYS_membarrier);
+		assert_true(by_membarrier_for_all() ||
+			    (int)last_call.args[2] == allowed_cpu(1));
+	}
+	last_call.nr = -1;
+	assert_int_equal(supervise(add_by_id, leave_alone), 0);
+	assert_true(by_membarrier_for_all());
+	last_call.nr = -1;
+	assert_int_equal(supervise(rseq_op_fence_all, leave_alone), 0);
+	assert_true(by_membarrier_for_all());
+	alarm(0);
 }
 
 static int (*refused)(void);
@@ -531,8 +577,11 @@ static void set_up_signals(bool jump)
 	handled = 0;
 }
 
+/* Operations for the CPU work, and are sequences on it. */
 static void check_open(intptr_t found)
 {
+	uint64_t before;
+
 	memset(others, 0, sizeof(others));
 	start_other(&others[0]);
 	assert_int_equal(pthread_join(others[0].thread, NULL), 0);
@@ -540,6 +589,11 @@ static void check_open(intptr_t found)
 	assert_int_equal(others[0].found, found);
 	assert_int_equal(rseq_op_fence(allowed_cpu(1)), 0);
 	assert_int_equal(rseq_op_fence_all(), 0);
+	pin_to(allowed_cpu(1));
+	before = closed();
+	assert_int_equal(rseq_op_addv(&pair[1], 1, allowed_cpu(1)), 0);
+	assert_int_equal(closed(), before);
+	unpin();
 	alarm(0);
 }
 
@@ -717,6 +771,7 @@ int main(void)
 		cmocka_unit_test(test_second_fence_refused_no_sequences),
 		cmocka_unit_test(test_waiters_for_a_vector_are_woken),
 		cmocka_unit_test(test_stopped_lease_keeps_nobody_waiting),
+		cmocka_unit_test(test_fence_reaches_the_place),
 		cmocka_unit_test(test_refused_fence_is_the_error),
 		cmocka_unit_test(test_handler_interrupts_lease_both_done),
 		cmocka_unit_test(test_handler_that_jumps_out_of_lease_leaves_cpu_open),
