@@ -455,30 +455,6 @@ static void test_backend_guard_counts_closed(void **state)
 	unpin();
 }
 
-/* Without sequences every operation is counted as closed, also for the caller's own CPU. */
-static void test_backend_guard_counts_closed(void **state)
-{
-	struct rseq_op_stats before, after;
-	int i;
-
-	(void)state;
-	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_GUARD)
-		skip_because("the backend is another one");
-	set(5, 7);
-	pin_to(allowed_cpu(0));
-	assert_int_equal(rseq_op_addv(&mem.v, 1, allowed_cpu(0)), 0);
-	rseq_op_stats(&before, sizeof(before));
-	for (i = 0; i < nr_allowed_cpus(); i++) {
-		assert_int_equal(rseq_op_addv(&mem.v, 1, allowed_cpu(i)), 0);
-		assert_int_equal(rseq_op_addv_cid(&mem.v2, 1, i), 0);
-	}
-	rseq_op_stats(&after, sizeof(after));
-	assert_int_equal(after.closed - before.closed, 2 * i);
-	assert_int_equal(by_backend(&after) - by_backend(&before), 2 * i);
-	check(6 + i, 7 + i);
-	unpin();
-}
-
 /* A new thread, which is pinned to the last CPU. */
 static void in_thread(void *(*run)(void *arg))
 {
