@@ -15,7 +15,7 @@
 struct vector_change {
 	unsigned int at;
 	unsigned int len;	/* 0 ends the list */
-	uint64_t value;
+	uint64_t value;		/* of more than 8 bytes: where they were copied from */
 };
 
 struct vector_case {
@@ -37,5 +37,11 @@ extern const size_t nr_vector_cases;
 typedef int (*vector_fn)(const struct cpu_op *ops, unsigned int nr_ops, int cpu,
 			 unsigned int flags);
 void check_vectors(vector_fn run, int cpu, int but);
+
+/*
+ * A vector that stores to its own second operation runs as it was when the call began: the
+ * caller's copy is read once. Fails the test otherwise.
+ */
+void check_vector_changes_itself(vector_fn run, int cpu);
 
 #endif /* VECTORS_H */
