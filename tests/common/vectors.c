@@ -71,6 +71,22 @@ const struct vector_case vector_cases[] = {
 	{ "eq_4096", VEC(EQ(4096, AT(1), SAME(1))), 0 },
 	{ "eq_4096_fails_in_last_byte", VEC(ADD(1, SAME(4096), 1), EQ(4096, AT(1), SAME(1))), 2,
 		{ { 4347, 1, 0x51 } } },
+	{ "eq_1_fails", VEC(EQ(1, AT(8), AT(9)), SET(8, AT(64), 1)), 1 },
+	{ "eq_9_fails_in_first_byte", VEC(SET(1, AT(8), 0), EQ(9, AT(8), SAME(8))), 2,
+		{ { 8, 1, 0 } } },
+	{ "eq_9_fails_in_last_byte", VEC(SET(1, AT(16), 0), EQ(9, AT(8), SAME(8))), 2,
+		{ { 16, 1, 0 } } },
+	{ "eq_9_holds_beside_a_difference", VEC(SET(1, AT(7), 0), SET(1, AT(17), 0),
+		EQ(9, AT(8), SAME(8))), 0, { { 7, 1, 0 }, { 17, 1, 0 } } },
+	{ "eq_4096_fails_in_last_byte_again", VEC(SET(1, AT(4096), 1), EQ(4096, AT(1), SAME(1))), 2,
+		{ { 4096, 1, 1 } } },
+	{ "eq_4096_fails_in_first_byte", VEC(SET(1, AT(1), 0), EQ(4096, AT(1), SAME(1))), 2,
+		{ { 1, 1, 0 } } },
+	{ "ne_4096_holds_in_last_byte", VEC(SET(1, AT(4096), 1), NE(4096, AT(1), SAME(1)),
+		SET(1, AT(0), 7)), 0, { { 4096, 1, 1 }, { 0, 1, 7 } } },
+	{ "ne_4096_fails", VEC(NE(4096, AT(1), SAME(1)), SET(1, AT(0), 7)), 1 },
+	{ "ne_1_holds_by_one_bit", VEC(NE(1, AT(8), AT(9)), SET(1, AT(64), 7)), 0,
+		{ { 64, 1, 7 } } },
 	{ "ne_holds", VEC(NE(8, AT(8), AT(16))), 0 },
 	{ "ne_fails", VEC(NE(8, AT(8), SAME(8))), 1 },
 	{ "ne_holds_in_last_byte", VEC(ADD(1, AT(15), 1), NE(8, AT(8), SAME(8))), 0,
@@ -90,6 +106,13 @@ const struct vector_case vector_cases[] = {
 	{ "copy_from_across_pages", VEC(CPY(4, AT(64), AT(4094))), 0,
 		{ { 64, 4, 0x51504f4e } } },
 	{ "copy_adjacent", VEC(CPY(8, AT(16), AT(8))), 0, { { 16, 8, WORD8 } } },
+	{ "copy_3", VEC(CPY(3, AT(65), AT(8))), 0, { { 65, 1, 0x08 }, { 66, 2, 0x0a09 } } },
+	{ "copy_9", VEC(CPY(9, AT(64), AT(8))), 0, { { 64, 9, 8 } } },
+	{ "copy_130_across_pages", VEC(CPY(130, AT(4000), AT(8191))), 0, { { 4000, 130, 8191 } } },
+	{ "copy_4096", VEC(CPY(4096, AT(8193), AT(17))), 0, { { 8193, 4096, 17 } } },
+	{ "copy_4096_to_below", VEC(CPY(4096, AT(17), AT(8193))), 0, { { 17, 4096, 8193 } } },
+	{ "copy_release_1", VEC(CPY_REL(1, AT(67), AT(9))), 0, { { 67, 1, 0x09 } } },
+	{ "copy_release_4", VEC(CPY_REL(4, AT(68), AT(8))), 0, { { 68, 4, 0x0b0a0908 } } },
 	{ "copy_release", VEC(CPY_REL(8, AT(64), AT(8))), 0, { { 64, 8, WORD8 } } },
 	{ "copy_release_2", VEC(CPY_REL(2, AT(66), AT(8))), 0, { { 66, 2, 0x0908 } } },
 	{ "add_1_wraps", VEC(ADD(1, AT(64), 0x1ff)), 0, { { 64, 1, 0x3f } } },
@@ -104,12 +127,23 @@ const struct vector_case vector_cases[] = {
 		{ { 4092, 8, UINT64_C(0x535251504f4e4d4d) } } },
 	{ "add_release", VEC(ADD_REL(8, AT(64), -2)), 0,
 		{ { 64, 8, UINT64_C(0x474645444342413e) } } },
+	{ "add_release_1_wraps", VEC(ADD_REL(1, AT(65), 0x1ff)), 0, { { 65, 1, 0x40 } } },
+	{ "add_release_2", VEC(ADD_REL(2, AT(66), 0x100)), 0, { { 66, 2, 0x4442 } } },
+	{ "add_release_4_negative", VEC(ADD_REL(4, AT(68), -0x45)), 0, { { 68, 4, 0x474644ff } } },
+	{ "add_8_carries", VEC(SET(4, AT(64), 0xffffffff), ADD(8, AT(64), 1)), 0,
+		{ { 64, 8, UINT64_C(0x4746454500000000) } } },
+	{ "or_2", VEC(OR(2, AT(8), 0xf0f000)), 0, { { 8, 2, 0xf908 } } },
+	{ "or_4", VEC(OR(4, AT(8), UINT64_C(0xfff0000000))), 0, { { 8, 4, 0xfb0a0908 } } },
+	{ "and_1", VEC(AND(1, AT(9), 0xff01)), 0, { { 9, 1, 1 } } },
+	{ "and_4", VEC(AND(4, AT(8), 0xff0000ff)), 0, { { 8, 4, 0x0b000008 } } },
+	{ "xor_1", VEC(XOR(1, AT(9), 0xff0f)), 0, { { 9, 1, 6 } } },
+	{ "xor_2", VEC(XOR(2, AT(8), 0xf0000f)), 0, { { 8, 2, 0x0907 } } },
 	{ "or_8", VEC(OR(8, AT(8), 0xf0)), 0, { { 8, 1, 0xf8 } } },
 	{ "or_8_all_bytes", VEC(OR(8, AT(8), UINT64_C(0x8172635445362718))), 0,
 		{ { 8, 8, UINT64_C(0x8f7e6f5c4f3e2f18) } } },
 	{ "xor_8_all_bytes", VEC(XOR(8, AT(8), UINT64_C(0x8172635445362718))), 0,
 		{ { 8, 8, UINT64_C(0x8e7c6e584e3c2e10) } } },
-	{ "add_release_2", VEC(ADD_REL(2, AT(64), 0x0303)), 0, { { 64, 2, 0x4443 } } },
+	{ "add_release_2_again", VEC(ADD_REL(2, AT(64), 0x0303)), 0, { { 64, 2, 0x4443 } } },
 	{ "or_1_cuts_the_mask", VEC(OR(1, AT(8), 0xfff0)), 0, { { 8, 1, 0xf8 } } },
 	{ "and_8", VEC(AND(8, AT(8), UINT64_C(0xff00ff00ff00ff00))), 0,
 		{ { 8, 8, UINT64_C(0x0f000d000b000900) } } },
@@ -126,6 +160,10 @@ const struct vector_case vector_cases[] = {
 	{ "rshift_4_no_sign", VEC(RSH(4, AT(0xc0), 8)), 0, { { 0xc0, 4, 0x00c3c2c1 } } },
 	{ "rshift_8_no_sign", VEC(RSH(8, AT(0xc0), 8)), 0,
 		{ { 0xc0, 8, UINT64_C(0x00c7c6c5c4c3c2c1) } } },
+	{ "lshift_2", VEC(LSH(2, AT(8), 4)), 0, { { 8, 2, 0x9080 } } },
+	{ "lshift_4_by_31", VEC(LSH(4, AT(9), 31)), 0, { { 9, 4, 0x80000000 } } },
+	{ "rshift_2", VEC(RSH(2, AT(0xc0), 15)), 0, { { 0xc0, 2, 1 } } },
+	{ "rshift_8_by_63", VEC(RSH(8, AT(0xc0), 63)), 0, { { 0xc0, 8, 1 } } },
 	{ "rshift_4_keeps_neighbours", VEC(RSH(4, AT(8), 31)), 0, { { 8, 4, 0 } } },
 	{ "barrier", VEC(MB()), 0 },
 	{ "barrier_between", VEC(SET(8, AT(64), 1), MB(), SET(8, AT(80), 2)), 0,
@@ -134,6 +172,13 @@ const struct vector_case vector_cases[] = {
 	{ "eq_imm_fails", VEC(EQ_IMM(8, AT(8), WORD16), SET(8, AT(64), 1)), 1 },
 	{ "eq_imm_fails_in_high_byte", VEC(EQ_IMM(8, AT(8), WORD8 ^ UINT64_C(1) << 63)), 1 },
 	{ "eq_imm_2_cuts_the_value", VEC(EQ_IMM(2, AT(8), 0xffff0908)), 0 },
+	{ "eq_imm_1_fails", VEC(EQ_IMM(1, AT(8), 0x0908 ^ 0x80), SET(1, AT(64), 1)), 1 },
+	{ "eq_imm_1_cuts_the_value", VEC(EQ_IMM(1, AT(8), 0xff08)), 0 },
+	{ "eq_imm_2_fails_in_high_byte", VEC(EQ_IMM(2, AT(8), 0x8908)), 1 },
+	{ "eq_imm_4_fails_in_high_byte", VEC(EQ_IMM(4, AT(8), 0x8b0a0908)), 1 },
+	{ "eq_imm_4_cuts_the_value", VEC(EQ_IMM(4, AT(8), UINT64_C(0xf0b0a0908))), 0 },
+	{ "ne_imm_2_holds_in_high_byte", VEC(NE_IMM(2, AT(8), 0x8908), SET(1, AT(64), 1)), 0,
+		{ { 64, 1, 1 } } },
 	{ "eq_imm_4_unaligned", VEC(EQ_IMM(4, AT(9), 0x0c0b0a09)), 0 },
 	{ "eq_imm_8_across_pages", VEC(EQ_IMM(8, AT(4092), UINT64_C(0x535251504f4e4d4c))), 0 },
 	{ "ne_imm_holds", VEC(NE_IMM(8, AT(8), 0)), 0 },
@@ -151,8 +196,12 @@ const struct vector_case vector_cases[] = {
 	{ "set_4", VEC(SET(4, AT(64), 0x12345678)), 0, { { 64, 4, 0x12345678 } } },
 	{ "set_8_unaligned", VEC(SET(8, AT(67), WORD8)), 0, { { 67, 8, WORD8 } } },
 	{ "set_8_across_pages", VEC(SET(8, AT(4090), WORD8)), 0, { { 4090, 8, WORD8 } } },
+	{ "set_release_1", VEC(SET_REL(1, AT(65), 0x1fe)), 0, { { 65, 1, 0xfe } } },
+	{ "set_release_2", VEC(SET_REL(2, AT(66), 0x11234)), 0, { { 66, 2, 0x1234 } } },
+	{ "set_release_4", VEC(SET_REL(4, AT(68), UINT64_C(0x912345678))), 0,
+		{ { 68, 4, 0x12345678 } } },
 	{ "set_release", VEC(SET_REL(8, AT(64), WORD8)), 0, { { 64, 8, WORD8 } } },
-	{ "set_release_4", VEC(SET_REL(4, AT(68), WORD8)), 0, { { 68, 4, 0x0b0a0908 } } },
+	{ "set_release_4_again", VEC(SET_REL(4, AT(68), WORD8)), 0, { { 68, 4, 0x0b0a0908 } } },
 
 	/* Order: each sees what those before it did; a comparison stops the rest */
 	{ "copy_then_compare", VEC(CPY(8, AT(64), AT(8)), EQ(8, AT(64), AT(8)),
@@ -229,6 +278,22 @@ const struct vector_case vector_cases[] = {
 	{ "barrier_with_value", VEC(MB(.u.immediate_op.value = 1)), -EINVAL },
 	{ "barrier_with_expect_fault", VEC(MB(.u.immediate_op.expect_fault_p = 1)), -EINVAL },
 	{ "set_with_rest", VEC(SET(8, AT(64), 1, .zero = { 0, 0, 0, 0, 0, 0, 1 })), -EINVAL },
+	{ "lshift_1_too_far", VEC(LSH(1, AT(64), 8)), -EINVAL },
+	{ "rshift_2_too_far", VEC(RSH(2, AT(64), 16)), -EINVAL },
+	{ "shift_by_2_to_the_32", VEC(LSH(8, AT(64), 1, .zero_bits = 0x80000000)), -EINVAL },
+	{ "copy_release_9", VEC(CPY_REL(9, AT(64), AT(8))), -EINVAL },
+	{ "copy_release_0", VEC(CPY_REL(0, AT(64), AT(8))), -EINVAL },
+	{ "copy_release_4_unaligned", VEC(CPY_REL(4, AT(66), AT(8))), -EINVAL },
+	{ "copy_release_2_unaligned_src", VEC(CPY_REL(2, AT(66), AT(9))), -EINVAL },
+	{ "copy_release_overlap", VEC(CPY_REL(8, AT(8), AT(8))), -EINVAL },
+	{ "set_release_2_unaligned", VEC(SET_REL(2, AT(65), 1)), -EINVAL },
+	{ "ne_4097", VEC(NE(4097, AT(1), SAME(1))), -EINVAL },
+	{ "ne_0", VEC(NE(0, AT(64), AT(8))), -EINVAL },
+	{ "ne_imm_16", VEC(NE_IMM(16, AT(64), 1)), -EINVAL },
+	{ "copy_100_overlap_in_last_byte", VEC(CPY(100, AT(107), AT(8))), -EINVAL },
+	{ "copy_100_overlap_in_first_byte", VEC(CPY(100, AT(8), AT(107))), -EINVAL },
+	{ "copy_100_adjacent", VEC(CPY(100, AT(108), AT(8))), 0, { { 108, 100, 8 } } },
+	{ "copy_100_adjacent_below", VEC(CPY(100, AT(8), AT(108))), 0, { { 8, 100, 108 } } },
 	{ "copy_overlap_forward", VEC(CPY(8, AT(15), AT(8))), -EINVAL },
 	{ "copy_overlap_backward", VEC(CPY(8, AT(1), AT(8))), -EINVAL },
 	{ "copy_onto_itself", VEC(CPY(8, AT(8), AT(8))), -EINVAL },
@@ -236,10 +301,15 @@ const struct vector_case vector_cases[] = {
 	/* Nonsense; what stands before it does not take effect either */
 	{ "unknown_op", VEC(ADD(8, AT(64), 1), ARITH(1000, 8, AT(64), 1)), -EINVAL },
 	{ "next_op", VEC(ADD(8, AT(64), 1), ARITH(NR_CPU_OPS, 8, AT(64), 1)), -EINVAL },
+	{ "next_op_without_operands", VEC({ .op = NR_CPU_OPS }), -EINVAL },
+	{ "negative_op_without_operands", VEC({ .op = -1 }), -EINVAL },
 	{ "negative_op", VEC(ARITH(-1, 8, AT(64), 1)), -EINVAL },
 	{ "expect_fault_2", VEC(ADD(8, AT(64), 1, .expect_fault_p = 2)), -EINVAL },
 	{ "expect_fault_without_operand", VEC({ .op = CPU_ADD_OP, .len = 8,
 		.u.compare_op = { .a = AT(64), .b = 1, .expect_fault_b = 1 } }), -EINVAL },
+	{ "expect_fault_a_2", VEC(EQ(8, AT(8), SAME(8), .expect_fault_a = 2)), -EINVAL },
+	{ "expect_fault_b_2", VEC(NE(8, AT(8), AT(16), .expect_fault_b = 255)), -EINVAL },
+	{ "expect_fault_src_2", VEC(CPY(8, AT(64), AT(8), .expect_fault_src = 2)), -EINVAL },
 	{ "unmapped_add", VEC(ADD(8, AT(64), 1), ADD(8, NOWHERE, 1)), -EFAULT },
 	{ "unmapped_dst", VEC(ADD(8, AT(64), 1), CPY(8, NOWHERE, AT(8))), -EFAULT },
 	{ "unmapped_src", VEC(ADD(8, AT(64), 1), CPY(8, AT(80), NOWHERE)), -EFAULT },
@@ -285,6 +355,18 @@ static void fill(uint8_t *mem)
 		mem[i] = (uint8_t)(i % 251);
 }
 
+static void change(uint8_t *mem, const struct vector_change *c)
+{
+	unsigned int i;
+
+	if (c->len <= sizeof(c->value)) {
+		memcpy(mem + c->at, &c->value, c->len);
+		return;
+	}
+	for (i = 0; i < c->len; i++)
+		mem[c->at + i] = (uint8_t)((c->value + i) % 251);
+}
+
 static void expect(uint8_t *mem, const struct vector_case *c)
 {
 	size_t i;
@@ -292,7 +374,7 @@ static void expect(uint8_t *mem, const struct vector_case *c)
 	fill(mem);
 	memmove(mem + c->copied.to, mem + c->copied.from, c->copied.len);
 	for (i = 0; i < ARRAY_SIZE(c->changes) && c->changes[i].len; i++)
-		memcpy(mem + c->changes[i].at, &c->changes[i].value, c->changes[i].len);
+		change(mem, &c->changes[i]);
 }
 
 static void place(__u64 *field)
@@ -497,4 +579,19 @@ void check_inaccessible_operands(vector_fn run, int cpu)
 			check_inaccessible(run, cpu, op, 1, (uintptr_t)pages);
 	}
 	munmap(pages, 3 * page);
+}
+
+void check_vector_changes_itself(vector_fn run, int cpu)
+{
+	static struct cpu_op ops[3];
+	int64_t a = 1, b = 2;
+
+	/* The first makes the second a store of 77 to b; it does not take effect. */
+	ops[0] = (struct cpu_op)SET(8, (uintptr_t)&ops[1].u.immediate_op.value, 77);
+	ops[1] = (struct cpu_op)SET(8, (uintptr_t)&a, 33);
+	ops[2] = (struct cpu_op)SET(8, (uintptr_t)&b, 44);
+	assert_int_equal(run(ops, 3, cpu, 0), 0);
+	assert_int_equal(ops[1].u.immediate_op.value, 77);
+	assert_int_equal(a, 33);
+	assert_int_equal(b, 44);
 }

@@ -15,7 +15,7 @@
 struct vector_change {
 	unsigned int at;
 	unsigned int len;	/* 0 ends the list */
-	uint64_t value;
+	uint64_t value;		/* of more than 8 bytes: where they were copied from */
 };
 
 struct vector_case {
@@ -46,5 +46,11 @@ void check_unused_bits(vector_fn run, int cpu);
 
 /* For each operand in memory: it is not accessible, which is -EFAULT, or -EAGAIN if expected. */
 void check_inaccessible_operands(vector_fn run, int cpu);
+
+/*
+ * A vector that stores to its own second operation runs as it was when the call began: the
+ * caller's copy is read once. Fails the test otherwise.
+ */
+void check_vector_changes_itself(vector_fn run, int cpu);
 
 #endif /* VECTORS_H */

@@ -5,6 +5,9 @@
  * Under a tracer that steps through every instruction, each step aborts a sequence
  * that it finds. The control shows it: a plain retry loop commits nothing. The
  * operations of the library commit every time.
+ *
+ * The tracer also looks at a word after each instruction, and changes another one: so it sees
+ * whether a vector of the emulation reads and writes an aligned word in one access.
  */
 #include <linux/rseq.h>
 #include <signal.h>
@@ -27,7 +30,15 @@ static struct shared {
 	intptr_t v, v2;
 	volatile int failed;	/* operations with a result that must not be */
 	struct rseq_op_stats stats;
+	volatile uintptr_t stored;	/* two values only, at any step */
+	volatile uintptr_t flipped;	/* another of them at each step */
+	uint32_t len;			/* of the words */
+	volatile int halves;		/* times that the tracer saw anything else */
 } *shared;
+
+/* What the tracer does after each step, or NULL. */
+static void (*after_step)(void);
+static uint32_t word_len;
 
 typedef void (*tracee_fn)(int cpu);
 
@@ -65,6 +76,42 @@ static void compare_and_store_two(int cpu)
 							       10 * i, i + 1, cpu) != 0;
 }
 
+/* Every byte of one differs from that of the other, so a mixture of both is neither. */
+#define EVEN	((uintptr_t)UINT64_C(0x1122334455667788))
+#define ODD	(~EVEN)
+
+static bool whole(uintptr_t word, uint32_t len)
+{
+	uintptr_t mask = len < sizeof(word) ? ((uintptr_t)1 << 8 * len) - 1 : UINTPTR_MAX;
+
+	return (word & mask) == (EVEN & mask) || (word & mask) == (ODD & mask);
+}
+
+static void look_and_flip(void)
+{
+	shared->halves += !whole(shared->stored, shared->len);
+	shared->flipped = ~shared->flipped;
+}
+
+/* Two stores, so that it is never a sequence. */
+static void copy_and_store(int cpu)
+{
+	uintptr_t copied = 0;
+	struct cpu_op ops[] = {
+		{ .op = CPU_MEMCPY_OP, .u.memcpy_op = { .dst = (uintptr_t)&copied,
+			.src = (uintptr_t)&shared->flipped } },
+		{ .op = CPU_STORE_IMM_OP, .u.immediate_op.p = (uintptr_t)&shared->stored },
+	};
+	int i;
+
+	for (i = 0; i < operations; i++) {
+		ops[0].len = ops[1].len = shared->len;
+		ops[1].u.immediate_op.value = i % 2 ? EVEN : ODD;
+		shared->failed += rseq_op(ops, ARRAY_SIZE(ops), cpu, 0) != 0;
+		shared->failed += !whole(copied, shared->len);
+	}
+}
+
 static void tracee(tracee_fn run)
 {
 	pin_to(allowed_cpu(0));
@@ -89,6 +136,8 @@ static long step(pid_t pid, long max)
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
 		steps += shared->go;
+		if (after_step)
+			after_step();
 	}
 	return steps;
 }
@@ -108,6 +157,8 @@ static long trace(tracee_fn run, long max)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(shared, MAP_FAILED);
+	shared->stored = shared->flipped = EVEN;
+	shared->len = word_len;
 	pid = fork();
 	assert_int_not_equal(pid, -1);
 	if (!pid)
@@ -174,6 +225,19 @@ static void test_cmpeqv_storev_storev_commits(void **state)
 	assert_int_equal(shared->v2, 10 * (operations - 1));
 }
 
+static void test_vector_aligned_word_in_one_access(void **state)
+{
+	(void)state;
+	after_step = look_and_flip;
+	for (word_len = 2; word_len <= sizeof(uintptr_t); word_len *= 2) {
+		trace(copy_and_store, MAX_STEPS);
+		assert_true(shared->done);
+		assert_int_equal(shared->failed, 0);
+		assert_int_equal(shared->halves, 0);
+	}
+	after_step = NULL;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +245,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_addv_commits),
 		cmocka_unit_test(test_cmpeqv_storev_commits),
 		cmocka_unit_test(test_cmpeqv_storev_storev_commits),
+		cmocka_unit_test(test_vector_aligned_word_in_one_access),
 	};
 
 	if (argc > 1)

@@ -4,6 +4,7 @@
  * through the library.
  */
 #include <linux/io_uring.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -105,18 +106,25 @@ static void test_queries(void **state)
 {
 	int64_t word = 0;
 	struct cpu_op op = add(&word, 1);
+	unsigned int flag;
 
 	(void)state;
 	need_kernel();
 	assert_int_equal(cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG), NR_CPU_OPS);
 	assert_int_equal(cpu_opv(NULL, 0, 0, CPU_OP_VEC_LEN_MAX_FLAG), CPU_OP_VEC_LEN_MAX);
 	assert_int_equal(cpu_opv(NULL, 0, 0, 3), -EINVAL);
-	assert_int_equal(cpu_opv(NULL, 0, 0, 4), -EINVAL);
-	assert_int_equal(cpu_opv(NULL, 0, 0, 1U << 31), -EINVAL);
-	assert_int_equal(cpu_opv(&op, 0, 0, CPU_OP_NR_FLAG), -EINVAL);
-	assert_int_equal(cpu_opv(NULL, 1, 0, CPU_OP_NR_FLAG), -EINVAL);
-	assert_int_equal(cpu_opv(NULL, 0, 1, CPU_OP_NR_FLAG), -EINVAL);
-	assert_int_equal(cpu_opv(&op, 1, 0, CPU_OP_VEC_LEN_MAX_FLAG), -EINVAL);
+	for (flag = CPU_OP_NR_FLAG; flag <= CPU_OP_VEC_LEN_MAX_FLAG; flag <<= 1) {
+		assert_int_equal(cpu_opv(&op, 0, 0, flag), -EINVAL);
+		assert_int_equal(cpu_opv(NULL, 1, 0, flag), -EINVAL);
+		assert_int_equal(cpu_opv(&op, 1, 0, flag), -EINVAL);
+		assert_int_equal(cpu_opv(NULL, 0, 1, flag), -EINVAL);
+		assert_int_equal(cpu_opv(NULL, 0, -1, flag), -EINVAL);
+		assert_int_equal(cpu_opv(NULL, 0, 0, flag | 1U << 31), -EINVAL);
+	}
+	for (flag = 4; flag; flag <<= 1) {
+		assert_int_equal(cpu_opv(NULL, 0, 0, flag), -EINVAL);
+		assert_int_equal(cpu_opv(&op, 1, 0, flag), -EINVAL);
+	}
 	assert_int_equal(word, 0);
 }
 
@@ -590,6 +598,93 @@ static void test_shared_outside_cpuset_eperm(void **state)
 	munmap(shared_word, 4096);
 }
 
+static void test_vector_changes_itself_runs_as_it_was(void **state)
+{
+	int i;
+
+	(void)state;
+	need_kernel();
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		check_vector_changes_itself(cpu_opv, allowed_cpu(i));
+}
+
+/* The call neither moves the caller nor changes where it may run. */
+static void test_caller_stays(void **state)
+{
+	int64_t word = 0;
+	struct cpu_op op = add(&word, 1);
+	cpu_set_t before, after;
+	int i;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		assert_int_equal(cpu_opv(&op, 1, allowed_cpu(i), 0), 0);
+	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
+	assert_true(CPU_EQUAL(&before, &after));
+	pin_to(allowed_cpu(0));
+	for (i = 0; i < nr_allowed_cpus(); i++) {
+		assert_int_equal(cpu_opv(&op, 1, allowed_cpu(i), 0), 0);
+		assert_int_equal(sched_getcpu(), allowed_cpu(0));
+	}
+	unpin();
+	assert_int_equal(word, 2 * nr_allowed_cpus());
+}
+
+/* The structure as the manual lays it out, byte by byte. */
+static void test_layout_as_documented(void **state)
+{
+	(void)state;
+	assert_int_equal(sizeof(struct cpu_op), 32);
+	assert_int_equal(offsetof(struct cpu_op, op), 0);
+	assert_int_equal(offsetof(struct cpu_op, len), 4);
+	assert_int_equal(offsetof(struct cpu_op, u), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.compare_op.a), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.compare_op.b), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.compare_op.expect_fault_a), 24);
+	assert_int_equal(offsetof(struct cpu_op, u.compare_op.expect_fault_b), 25);
+	assert_int_equal(offsetof(struct cpu_op, u.memcpy_op.dst), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.memcpy_op.src), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.memcpy_op.expect_fault_dst), 24);
+	assert_int_equal(offsetof(struct cpu_op, u.memcpy_op.expect_fault_src), 25);
+	assert_int_equal(offsetof(struct cpu_op, u.arithmetic_op.p), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.arithmetic_op.count), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.arithmetic_op.expect_fault_p), 24);
+	assert_int_equal(offsetof(struct cpu_op, u.bitwise_op.p), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.bitwise_op.mask), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.bitwise_op.expect_fault_p), 24);
+	assert_int_equal(offsetof(struct cpu_op, u.shift_op.p), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.shift_op.bits), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.shift_op.zero_bits), 20);
+	assert_int_equal(offsetof(struct cpu_op, u.shift_op.expect_fault_p), 24);
+	assert_int_equal(offsetof(struct cpu_op, u.immediate_op.p), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.immediate_op.value), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.immediate_op.expect_fault_p), 24);
+}
+
+/* The numbers of the manual, which never change. */
+static void test_numbers_as_documented(void **state)
+{
+	static const int numbers[] = {
+		CPU_COMPARE_EQ_OP, CPU_COMPARE_NE_OP, CPU_MEMCPY_OP, CPU_MEMCPY_RELEASE_OP,
+		CPU_ADD_OP, CPU_ADD_RELEASE_OP, CPU_OR_OP, CPU_AND_OP, CPU_XOR_OP, CPU_LSHIFT_OP,
+		CPU_RSHIFT_OP, CPU_MB_OP, CPU_COMPARE_EQ_IMM_OP, CPU_COMPARE_NE_IMM_OP,
+		CPU_STORE_IMM_OP, CPU_STORE_RELEASE_IMM_OP,
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		assert_int_equal(numbers[i], i);
+	assert_int_equal(NR_CPU_OPS, ARRAY_SIZE(numbers));
+	assert_int_equal(CPU_OP_VEC_LEN_MAX, 16);
+	assert_int_equal(CPU_OP_DATA_LEN_MAX, 4096);
+	assert_int_equal(CPU_OP_VEC_DATA_LEN_MAX, 4216);
+	assert_int_equal(CPU_OP_NR_FLAG, 1);
+	assert_int_equal(CPU_OP_VEC_LEN_MAX_FLAG, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -613,6 +708,10 @@ int main(void)
 		cmocka_unit_test(test_stack_grows),
 		cmocka_unit_test(test_ia32_entry),
 		cmocka_unit_test(test_shared_outside_cpuset_eperm),
+		cmocka_unit_test(test_vector_changes_itself_runs_as_it_was),
+		cmocka_unit_test(test_caller_stays),
+		cmocka_unit_test(test_layout_as_documented),
+		cmocka_unit_test(test_numbers_as_documented),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

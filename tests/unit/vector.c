@@ -331,6 +331,44 @@ static void test_protected_memory_efault(void **state)
 	munmap(page, 4096);
 }
 
+/* The second page is missing: nothing happens to the first. */
+static void test_straddle_into_unmapped_efault(void **state)
+{
+	char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int64_t word = 5, flag = 0;
+	struct cpu_op set_flag = { .op = CPU_STORE_IMM_OP, .len = 8,
+		.u.immediate_op = { .p = (uintptr_t)&flag, .value = 1 } };
+	struct cpu_op add[] = { set_flag, { .op = CPU_ADD_OP, .len = 8,
+		.u.arithmetic_op = { .count = -1 } } };
+	struct cpu_op from[] = { set_flag, { .op = CPU_MEMCPY_OP, .len = 8,
+		.u.memcpy_op = { .dst = (uintptr_t)&word } } };
+	int cpu = allowed_cpu(0);
+
+	(void)state;
+	assert_ptr_not_equal(p, MAP_FAILED);
+	assert_int_equal(munmap(p + 4096, 4096), 0);
+	add[1].u.arithmetic_op.p = (uintptr_t)p + 4092;
+	from[1].u.memcpy_op.src = (uintptr_t)p + 4089;
+	assert_int_equal(rseq_op(add, 2, cpu, 0), -EFAULT);
+	assert_int_equal(rseq_op(from, 2, cpu, 0), -EFAULT);
+	assert_int_equal(flag, 0);
+	assert_int_equal(word, 5);
+	assert_int_equal(*(int32_t *)(void *)(p + 4092), 0);
+	add[1].u.arithmetic_op.p = (uintptr_t)p + 4088;
+	assert_int_equal(rseq_op(add, 2, cpu, 0), 0);
+	assert_int_equal(flag, 1);
+	munmap(p, 4096);
+}
+
+static void test_vector_changes_itself_runs_as_it_was(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		check_vector_changes_itself(rseq_op, allowed_cpu(i));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +383,8 @@ int main(void)
 		cmocka_unit_test(test_flags_einval),
 		cmocka_unit_test(test_ops_pointer_efault),
 		cmocka_unit_test(test_protected_memory_efault),
+		cmocka_unit_test(test_straddle_into_unmapped_efault),
+		cmocka_unit_test(test_vector_changes_itself_runs_as_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
