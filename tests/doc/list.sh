@@ -27,6 +27,7 @@ selftests()
 
 in_tree | sort -u > "$dir/tree"
 in_list | sort -u > "$dir/list"
+expect_success "tests/check reads the list" tests/check --all --list
 expect_success "the tree has test programs" grep -qx unit/ops "$dir/tree"
 expect "every test program and script is in the list" "" "$(comm -23 "$dir/tree" "$dir/list")"
 expect "the list names nothing else" "" "$(comm -13 "$dir/tree" "$dir/list")"
