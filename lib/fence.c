@@ -67,12 +67,60 @@ int fence_register(void)
 	return ret;
 }
 
-static int fence_by_membarrier(struct place at)
+/*
+ * The process has been restored from a checkpoint on a machine with other CPUs. The arrays of
+ * the program and the tables of the library have been made for the first one, and what the
+ * library knows of the kernel may be wrong. Nothing that needs the library works any more.
+ * Sequences of CPUs that were known go on: they exclude each other on any machine, and nothing
+ * else changes their data. CPUs that were not known have no open tag.
+ */
+static _Atomic bool moved;
+
+bool fence_moved(void)
+{
+	return atomic_load_explicit(&moved, memory_order_relaxed);
+}
+
+static bool has_other_cpus(void)
+{
+	struct cpus possible;
+	int cpu;
+
+	if (!cpus_read(&possible, "/sys/devices/system/cpu/possible"))
+		return false;
+	for (cpu = 0; cpu < RSEQ_OP_CPU_MAX; cpu++) {
+		if (cpus_have(&possible, cpu) != cpus_possible(cpu))
+			return true;
+	}
+	return false;
+}
+
+static int membarrier_rseq(struct place at)
 {
 	if (at.by == BY_CID)
 		return (int)membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
 	return (int)membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU,
 			       at.index);
+}
+
+/*
+ * A registered process gets EPERM from a filter, or because a restore from a checkpoint has
+ * lost the registration (CRIU before 2026). Where registering again helps it was a restore.
+ */
+static int fence_by_membarrier(struct place at)
+{
+	int ret = membarrier_rseq(at);
+
+	if (ret != -EPERM ||
+	    membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0))
+		return ret;
+	DELAY_POINT();
+	ret = membarrier_rseq(at);
+	if (!ret && has_other_cpus()) {
+		atomic_store_explicit(&moved, true, memory_order_relaxed);
+		ret = -ENOTRECOVERABLE;
+	}
+	return ret;
 }
 
 /* Where a thread with a concurrency ID runs is not known: fence everywhere. */
@@ -91,6 +139,8 @@ static int fence_by_kernel(struct place at)
 
 int fence(struct place at)
 {
+	if (fence_moved())
+		return -ENOTRECOVERABLE;
 	switch (method) {
 	case FENCE_MEMBARRIER:
 		return fence_register() ?: fence_by_membarrier(at);
@@ -150,6 +200,8 @@ int rseq_op_fence(int cpu)
 
 	if (!cpus_possible(cpu))
 		return -EINVAL;
+	if (fence_moved())
+		return -ENOTRECOVERABLE;
 	run = backend_run(BY_CPU);
 	return run == membarrier_run ? fence_emulated(at) : run(NULL, 0, at, false);
 }

@@ -107,6 +107,10 @@ int fence_register(void);
 int fence(struct place at);
 int fence_all(void);
 
+/* Was the process restored on a machine with other CPUs? The backend is not used then. */
+bool fence_moved(void);
+
+
 /* affinity.c */
 int affinity_fence(struct place at);
 bool affinity_works(void);

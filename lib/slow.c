@@ -101,7 +101,8 @@ int slow_backend(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops, 
 	int ret;
 
 	entered_backend(s);
-	ret = backend_run(s->at.by)(ops, nr_ops, s->at, trusted);
+	ret = fence_moved() ? -ENOTRECOVERABLE :
+		backend_run(s->at.by)(ops, nr_ops, s->at, trusted);
 	left_backend(s, ret);
 	return ret;
 }

@@ -29,6 +29,8 @@
  *			later, refuses what the backend uses
  *		-ENOMEM	the kernel is out of memory
  * and leaves errno alone.
+ *		-ENOTRECOVERABLE  the process was restored from a checkpoint on a machine
+ *			with other possible CPUs
  *
  * Context: any thread, registered with rseq(2) or not, and signal handlers, also
  * one that interrupts an operation on the same CPU's data. Not in a critical

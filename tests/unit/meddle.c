@@ -9,8 +9,10 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "threads.h"
@@ -39,10 +41,13 @@ static int install_filter(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CPU_OPV, 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CPU_OPV, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 4),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+			 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -54,14 +59,50 @@ static int install_filter(void)
 			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
 }
 
-static void answer(int listener, int n, meddle_fn meddle)
+/* Calls that are not counted: registrations for fences, and files that are opened. */
+static int registrations;
+static const char *possible_cpus;	/* what is read as that list, or NULL: what is there */
+
+/* Open a file with that text in place of the list. The supervisor is of the same process. */
+static bool replace_file(int listener, const struct seccomp_notif *call)
+{
+	struct seccomp_notif_addfd addfd = { .id = call->id, .flags = SECCOMP_ADDFD_FLAG_SEND };
+	int fd;
+
+	if (!possible_cpus || strcmp((const char *)(uintptr_t)call->data.args[1],
+				     "/sys/devices/system/cpu/possible"))
+		return false;
+	fd = memfd_create("possible", 0);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, possible_cpus, strlen(possible_cpus), 0),
+			 strlen(possible_cpus));
+	addfd.srcfd = (uint32_t)fd;
+	assert_true(ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) >= 0);
+	close(fd);
+	return true;
+}
+
+static bool is_counted(const struct seccomp_notif *call)
+{
+	bool registration = call->data.nr == SYS_membarrier &&
+		call->data.args[0] == MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ;
+
+	registrations += registration;
+	return !registration && call->data.nr != SYS_openat;
+}
+
+/* Answers the next call. n: how many have been counted. */
+static void answer(int listener, int *n, meddle_fn meddle)
 {
 	struct seccomp_notif call = { 0 };
 	struct seccomp_notif_resp response = { 0 };
 
 	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call), 0);
+	if (call.data.nr == SYS_openat && replace_file(listener, &call))
+		return;
 	response.id = call.id;
-	response.error = -meddle(n);
+	if (is_counted(&call))
+		response.error = -meddle((*n)++);
 	if (!response.error)
 		response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response), 0);
@@ -97,7 +138,7 @@ static int supervise(int (*run)(void), meddle_fn meddle)
 	assert_true(s.listener >= 0);
 	for (p = (struct pollfd){ s.listener, POLLIN, 0 }; poll(&p, 1, 60000) == 1 &&
 	     !(p.revents & POLLHUP);)
-		answer(s.listener, n++, meddle);
+		answer(s.listener, &n, meddle);
 	assert_int_equal(pthread_join(t, NULL), 0);
 	close(s.listener);
 	return s.ret;
@@ -220,7 +261,7 @@ static int add_from_elsewhere(void)
 
 static int refuse_second(int n)
 {
-	return n == 1 ? EPERM : 0;
+	return n == 1 ? ENOSYS : 0;
 }
 
 static uint64_t closed(void)
@@ -251,12 +292,134 @@ static void test_second_fence_refused_no_sequences(void **state)
 	unpin();
 }
 
+/*
+ * A process that is restored from a checkpoint may have lost its registration for fences: the
+ * first fence is EPERM, until the process registers again.
+ */
+
+static void need_membarrier(void)
+{
+	need_calls();
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_MEMBARRIER)
+		skip_because("the backend is not membarrier(2)");
+}
+
+static int refuse_first(int n)
+{
+	return n == 0 ? EPERM : 0;
+}
+
+static int refuse_all(int n)
+{
+	(void)n;
+	return EPERM;
+}
+
+static int two_from_elsewhere(void)
+{
+	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
+		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
+	struct cpu_op adds[] = { add, add };
+
+	return rseq_op(adds, 2, allowed_cpu(1), 0);
+}
+
+static int fence_elsewhere(void)
+{
+	return rseq_op_fence(allowed_cpu(1));
+}
+
+static const struct {
+	int (*run)(void);
+	intptr_t adds;
+} fenced[] = {
+	{ add_from_elsewhere, 1 },	/* one CPU */
+	{ two_from_elsewhere, 2 },
+	{ fence_elsewhere, 0 },
+	{ rseq_op_fence_all, 0 },	/* all CPUs */
+};
+
+static void test_registration_lost_registers_again(void **state)
+{
+	size_t i;
+
+	(void)state;
+	need_membarrier();
+	assert_int_equal(fence_elsewhere(), 0);		/* it has registered once */
+	for (i = 0; i < ARRAY_SIZE(fenced); i++) {
+		registrations = 0;
+		word = 0;
+		assert_int_equal(supervise(fenced[i].run, refuse_first), 0);
+		assert_int_equal(registrations, 1);
+		assert_int_equal(word, fenced[i].adds);
+	}
+}
+
+/* A filter refuses the fence, and not the registration: no endless repetition. */
+static void test_fence_refused_for_good_eperm(void **state)
+{
+	size_t i;
+
+	(void)state;
+	need_membarrier();
+	assert_int_equal(fence_elsewhere(), 0);
+	for (i = 0; i < ARRAY_SIZE(fenced); i++) {
+		word = 0;
+		assert_int_equal(supervise(fenced[i].run, refuse_all), -EPERM);
+		assert_int_equal(word, 0);
+	}
+	for (i = 0; i < ARRAY_SIZE(fenced); i++)
+		assert_int_equal(fenced[i].run(), 0);
+}
+
+/* The machine that the process is restored on has other CPUs. */
+static void check_restored_elsewhere(void)
+{
+	struct cpu_op fence_op = { .op = CPU_MB_OP };
+	int cpu = allowed_cpu(0);
+	size_t i;
+
+	assert_int_equal(fence_elsewhere(), 0);
+	possible_cpus = "0-5000\n";
+	word = 0;
+	assert_int_equal(supervise(two_from_elsewhere, refuse_first), -ENOTRECOVERABLE);
+	for (i = 0; i < ARRAY_SIZE(fenced); i++)
+		assert_int_equal(fenced[i].run(), -ENOTRECOVERABLE);
+	pin_to(cpu);
+	assert_int_equal(rseq_op(&fence_op, 1, cpu, 0), -ENOTRECOVERABLE);
+	assert_int_equal(rseq_op_fence(cpu), -ENOTRECOVERABLE);
+	assert_int_equal(word, 0);
+	/* A sequence excludes others as before. */
+	assert_int_equal(rseq_op_addv(&word, 1, cpu), 0);
+	assert_int_equal(word, 1);
+}
+
+static void test_restored_with_other_cpus_enotrecoverable(void **state)
+{
+	pid_t pid;
+	int status;
+
+	(void)state;
+	need_membarrier();
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (!pid) {
+		check_restored_elsewhere();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pointer_that_changes_back_is_followed),
 		cmocka_unit_test(test_pointer_to_nowhere_efault),
 		cmocka_unit_test(test_second_fence_refused_no_sequences),
+		cmocka_unit_test(test_registration_lost_registers_again),
+		cmocka_unit_test(test_fence_refused_for_good_eperm),
+		cmocka_unit_test(test_restored_with_other_cpus_enotrecoverable),
 	};
 
 	nr_allowed_cpus();	/* looked up once */
