@@ -22,7 +22,9 @@ need_cflags = $(CPPFLAGS) -std=gnu11 -D_GNU_SOURCE -Iinclude -Wall -Wextra -Wstr
 	       -Wmissing-prototypes -Werror -MMD -MP -MF $@.d
 lib_cflags := -Ilib -fvisibility=hidden
 test_cflags = -Itests/common -I$(dir $<) -Iinclude/rseq_op/librseq -pthread
-lib_ldflags := -Wl,-soname,librseq_op.so.$(SOVERSION) -Wl,-z,defs -Wl,-z,nodelete \
+# Functions of libc are looked up when the library is loaded (now): later the dynamic linker would
+# do so on the stack of a signal handler, and take some kilobytes of it.
+lib_ldflags := -Wl,-soname,librseq_op.so.$(SOVERSION) -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now \
 	       -Wl,--version-script,lib/librseq_op.map
 
 V ?= 0
@@ -151,6 +153,9 @@ $(tests): $(B)/%: $(B)/%.o $(test_common) $$($$(notdir $$(@D))_common) $(static)
 
 $(examples): $(B)/%: $(B)/%.o $(static)
 	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
+
+# The dynamic linker must not look for functions on the stack that is measured.
+$(B)/tests/unit/altstack: LDFLAGS += -Wl,-z,now
 
 # With a part of the library that is internal.
 $(B)/tests/unit/cpulist: $(B)/lib/cpulist.o
