@@ -196,4 +196,7 @@ struct module {
 };
 void module_of(const void *address, struct module *m);
 
+/* The name by which dlopen() finds the object that an address lies in; NULL for the program. */
+const char *module_loader_name(const void *address);
+
 #endif /* INTERNAL_H */

@@ -16,23 +16,18 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
-#include <link.h>
 
 #include "internal.h"
 
-/* A static program has neither, and nothing that could be unloaded. */
-#pragma weak dladdr1
+/* A static program does not have it, and has nothing that could be unloaded. */
 #pragma weak dlopen
 
 void rseq_op_keep_loaded(const void *object)
 {
-	struct link_map *map = NULL;
+	const char *name = module_loader_name(object);
 	int saved = errno;
-	Dl_info info;
 
-	if (!dladdr1 || !dlopen || !dladdr1(object, &info, (void **)&map, RTLD_DL_LINKMAP))
-		return;
-	if (map->l_name[0])	/* not the program itself */
-		dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+	if (dlopen && name)
+		dlopen(name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 	errno = saved;
 }
