@@ -19,10 +19,10 @@ write_list()
 		one   |     | 1 | first
 		two   | 9.9 | 1 | second
 		[places]
-		here  | one     | 2 | | $dir/ |
-		both  | one two | 300 | | $dir/ | true
-		ill   | one     | 300 | | $dir/ | echo broken; false
-		other | one     | 300 | | $dir/ | echo "not here"; exit 77
+		here  | one     | 2 | $dir/ | |
+		both  | one two | 300 | $dir/ | | true
+		ill   | one     | 300 | $dir/ | | echo broken; false
+		other | one     | 300 | $dir/ | | echo "not here"; exit 77
 		[tests]
 	END
 	printf '%s\n' "$@" >> "$dir/rows"
