@@ -7,13 +7,13 @@
  * parent's memory keeps the page as it is. The first caller in the child finds 0 and stores the next
  * number, which no ancestor has had. (Numbers repeat after 65,535 generations.)
  *
- * Where the kernel has no such marks, or a filter refuses them, the number is the same in parent
- * and child.
+ * Where the kernel has no such marks, or a filter refuses them, the number is 0 in parent and child.
  */
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "incarnation.h"
 #include "internal.h"
 
 #ifndef MADV_WIPEONFORK
@@ -25,7 +25,7 @@ static _Atomic uint32_t last;
 
 static _Atomic(_Atomic uint32_t *) wiped;
 
-/* Stands in for the page, where that is unavailable. */
+/* Stands in for the page, where that is unavailable. It stays 0. */
 static _Atomic uint32_t not_wiped;
 
 /* System calls that leave errno alone: an operation may be running in a signal handler. */
@@ -57,7 +57,7 @@ static _Atomic uint32_t *make_page(void)
 	return seen;
 }
 
-uint16_t incarnation(void)
+uint16_t rseq_op_incarnation(void)
 {
 	_Atomic uint32_t *word = atomic_load_explicit(&wiped, memory_order_acquire);
 	uint32_t now, next;
@@ -65,7 +65,7 @@ uint16_t incarnation(void)
 	if (!word)
 		word = make_page();
 	now = atomic_load_explicit(word, memory_order_relaxed);
-	if (!now) {
+	if (!now && word != &not_wiped) {
 		do
 			next = atomic_fetch_add(&last, 1) + 1;
 		while (!(uint16_t)next);

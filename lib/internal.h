@@ -39,9 +39,6 @@ bool probe_single_threaded(void);
 /* init.c: ask the kernel what it offers, if that has not been done. */
 void library_ready(void);
 
-/* incarnation.c: a number that differs from that of each process that this one was forked from. */
-uint16_t incarnation(void);
-
 /* Whose data it is: that of a CPU, or of a concurrency ID. */
 enum by { BY_CPU, BY_CID };
 struct place {

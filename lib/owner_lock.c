@@ -43,6 +43,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "incarnation.h"
 #include "owner_lock.h"
 
 #define SPINS		100
@@ -130,12 +131,12 @@ static bool wait_for_owner(struct owner_lock *lock, uint64_t before, uint32_t ti
 
 bool owner_lock_is_owned(struct owner_lock *lock)
 {
-	return !is_free(atomic_load_explicit(&lock->word, memory_order_relaxed), incarnation());
+	return !is_free(atomic_load_explicit(&lock->word, memory_order_relaxed), rseq_op_incarnation());
 }
 
 void owner_lock(struct owner_lock *lock, uint32_t tid)
 {
-	uint16_t mine = incarnation();
+	uint16_t mine = rseq_op_incarnation();
 	unsigned int spins = 0;
 	uint64_t word;
 
