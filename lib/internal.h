@@ -51,6 +51,7 @@ void area_init(void);
 int area_cpu(void);
 int area_index(enum by by);
 bool area_rseq_works(void);
+bool area_rseq_missing(void);	/* the kernel has no rseq(2), or a filter says so */
 bool area_register_thread(void);
 
 /* cpulist.c: sets of CPUs, as the kernel has them, and its lists. */

@@ -264,10 +264,16 @@ static void test_all_refused(void **state)
 	check(SYS_membarrier, NR_CPU_OPV, SYS_sched_setaffinity, RSEQ_OP_BACKEND_GUARD);
 }
 
+/* A kernel that says that it has no rseq(2) is not asked for cpu_opv(2). */
 static void test_rseq_refused(void **state)
 {
+	const struct refusal no_rseq = { { SYS_rseq }, ENOSYS };
+	const struct refusal refused = { { SYS_rseq }, EPERM }, killed = { { SYS_rseq }, KILL };
+
 	(void)state;
-	check(SYS_rseq, 0, 0, best(RSEQ_OP_BACKEND_MEMBARRIER));
+	assert_int_equal(status_under(&no_rseq), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
+	assert_int_equal(status_under(&refused), GOOD + best(RSEQ_OP_BACKEND_MEMBARRIER));
+	assert_int_equal(status_under(&killed), GOOD + best(RSEQ_OP_BACKEND_MEMBARRIER));
 	check(SYS_rseq, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_MEMBARRIER);
 }
 
