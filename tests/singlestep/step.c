@@ -27,7 +27,11 @@ static struct shared {
 	intptr_t v, v2;
 	volatile int failed;	/* operations with a result that must not be */
 	struct rseq_op_stats stats;
+	char from[32], to[32];	/* of the vectors */
 } *shared;
+
+/* What the tracer does after each step; it may change what the tracee reads. */
+static void (*after_step)(void);
 
 typedef void (*tracee_fn)(int cpu);
 
@@ -89,8 +93,18 @@ static long step(pid_t pid, long max)
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
 		steps += shared->go;
+		if (after_step)
+			after_step();
 	}
 	return steps;
+}
+
+static void map_shared(void)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(shared, MAP_FAILED);
+	memset(shared->to, 0x5a, sizeof(shared->to));
 }
 
 /*
@@ -105,9 +119,6 @@ static long trace(tracee_fn run, long max)
 
 	if (nr_allowed_cpus() > 1)
 		pin_to(allowed_cpu(1));
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(shared, MAP_FAILED);
 	pid = fork();
 	assert_int_not_equal(pid, -1);
 	if (!pid)
@@ -129,6 +140,7 @@ static long trace(tracee_fn run, long max)
 static void test_plain_retry_loop_commits_nothing(void **state)
 {
 	(void)state;
+	map_shared();
 	assert_int_equal(trace(plain_retry_loop, control_steps), control_steps);
 	assert_int_equal(shared->v, 0);
 	assert_false(shared->done);
@@ -144,8 +156,10 @@ static unsigned int max_aborts(void)
 /* Each went through the backend, for the reason that its sequence was aborted. */
 static void check_progress(tracee_fn run, long expected, intptr_t v)
 {
-	long steps = trace(run, MAX_STEPS);
+	long steps;
 
+	map_shared();
+	steps = trace(run, MAX_STEPS);
 	print_message("# %ld operations in %ld steps\n", expected, steps);
 	assert_true(shared->done);
 	assert_int_equal(shared->failed, 0);
@@ -173,6 +187,81 @@ static void test_cmpeqv_storev_storev_commits(void **state)
 	assert_int_equal(shared->v2, 10 * (operations - 1));
 }
 
+/*
+ * A naturally aligned word of a vector is read in one access and written in one access. After
+ * each step the tracer inverts all bytes of the source, and looks at the bytes of the
+ * destination. Both have equal bytes throughout, so two accesses show as bytes that differ.
+ */
+static struct cpu_op word_op;
+static int torn;			/* steps after which bytes differ */
+
+static bool uniform(const char *p, uint32_t len)
+{
+	return !memcmp(p, p + 1, len - 1);
+}
+
+static void invert_and_look(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(shared->from); i++)
+		shared->from[i] = (char)~shared->from[i];
+	torn += !uniform((char *)(uintptr_t)word_op.u.memcpy_op.dst, word_op.len);
+}
+
+static void run_word_op(int cpu)
+{
+	shared->failed += rseq_op(&word_op, 1, cpu, 0) != 0;
+}
+
+static void make_store(uint32_t len)
+{
+	word_op = (struct cpu_op){ .op = CPU_STORE_IMM_OP, .len = len,
+		.u.immediate_op = { .p = (uintptr_t)shared->to, .value = UINT64_MAX } };
+}
+
+/* With the offsets of the two operands: of those that are not aligned nothing is promised. */
+static void make_copy(uint32_t len, int to, int from)
+{
+	word_op = (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = len,
+		.u.memcpy_op = { .dst = (uintptr_t)shared->to + (uint32_t)to,
+				 .src = (uintptr_t)shared->from + (uint32_t)from } };
+}
+
+static void check_word_op(bool aligned_to)
+{
+	torn = 0;
+	after_step = invert_and_look;
+	trace(run_word_op, MAX_STEPS);
+	after_step = NULL;
+	assert_true(shared->done);
+	assert_int_equal(shared->failed, 0);
+	if (aligned_to)
+		assert_int_equal(torn, 0);
+	/* What was read in one access is uniform when it has been written. */
+	assert_true(uniform((char *)(uintptr_t)word_op.u.memcpy_op.dst, word_op.len));
+	assert_int_not_equal(*(char *)(uintptr_t)word_op.u.memcpy_op.dst, 0x5a);
+}
+
+static void test_words_in_one_access(void **state)
+{
+	uint32_t len;
+
+	(void)state;
+	for (len = 2; len <= 8; len *= 2) {
+		print_message("# words of %u bytes\n", len);
+		map_shared();
+		make_store(len);
+		check_word_op(true);
+		map_shared();
+		make_copy(len, 0, 0);
+		check_word_op(true);
+		map_shared();
+		make_copy(len, 1, 0);
+		check_word_op(false);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +269,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_addv_commits),
 		cmocka_unit_test(test_cmpeqv_storev_commits),
 		cmocka_unit_test(test_cmpeqv_storev_storev_commits),
+		cmocka_unit_test(test_words_in_one_access),
 	};
 
 	if (argc > 1)
