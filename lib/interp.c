@@ -47,80 +47,70 @@ static void *pointer(const struct cpu_op *op, int k)
 typedef volatile uint8_t __attribute__((may_alias)) u8;
 typedef volatile uint16_t __attribute__((may_alias)) u16;
 typedef volatile uint32_t __attribute__((may_alias)) u32;
-typedef volatile uint64_t __attribute__((may_alias)) u64;
+typedef volatile uint64_t __attribute__((may_alias, aligned(8))) u64;
+
+static bool aligned(const void *p, uint32_t len)
+{
+	return !((uintptr_t)p & (len - 1));
+}
+
+union word {
+	uint8_t b;
+	uint16_t h;
+	uint32_t w;
+	uint64_t d;
+};
 
 /*
- * Copy, with one access to memory that is naturally aligned; one side is a buffer. Who reads
- * a word of that memory, as a volatile, need not exclude vectors: that is no data race.
+ * Load and store a word as a number, with one access if the word is naturally aligned. The
+ * words have no order with other code, but other code may read them: so they are volatile, and
+ * 8 bytes are an atomic access, since a 32-bit processor has no plain one. Of 3, 5, 6 and 7
+ * bytes, which are no word, the number is good for nothing but comparing and storing.
  */
 __attribute__((no_sanitize("thread")))
-static void access_word(void *dst, const void *src, uint32_t len)
-{
-	switch (((uintptr_t)dst | (uintptr_t)src) & (len - 1) ? 0 : len) {
-	case 1:
-		*(u8 *)dst = *(const u8 *)src;
-		break;
-	case 2:
-		*(u16 *)dst = *(const u16 *)src;
-		break;
-	case 4:
-		*(u32 *)dst = *(const u32 *)src;
-		break;
-	case 8:
-		*(u64 *)dst = *(const u64 *)src;
-		break;
-	default:
-		memcpy(dst, src, len);
-	}
-}
-
-/* The word of len bytes at p, as a number, and back. */
 static uint64_t load(const void *p, uint32_t len)
 {
-	union { u8 b; u16 h; u32 w; u64 d; } word;
+	union word word = { .d = 0 };
 
-	access_word(&word, p, len);
-	switch (len) {
-	case 1:
-		return word.b;
-	case 2:
-		return word.h;
-	case 4:
-		return word.w;
-	default:
-		return word.d;
-	}
+	if (len == 8 && aligned(p, len))
+		return __atomic_load_n((const u64 *)p, __ATOMIC_RELAXED);
+	if (len == 4 && aligned(p, len))
+		return *(const u32 *)p;
+	if (len == 2 && aligned(p, len))
+		return *(const u16 *)p;
+	if (len == 1)
+		return *(const u8 *)p;
+	memcpy(&word, p, len);
+	return len == 4 ? word.w : len == 2 ? word.h : word.d;
 }
 
+__attribute__((no_sanitize("thread")))
 static void store(void *p, uint64_t number, uint32_t len)
 {
-	union { u8 b; u16 h; u32 w; u64 d; } word;
+	union word word = { .d = number };
 
-	switch (len) {
-	case 1:
-		word.b = (uint8_t)number;
-		break;
-	case 2:
-		word.h = (uint16_t)number;
-		break;
-	case 4:
-		word.w = (uint32_t)number;
-		break;
-	default:
-		word.d = number;
+	if (len == 8 && aligned(p, len)) {
+		__atomic_store_n((u64 *)p, number, __ATOMIC_RELAXED);
+	} else if (len == 4 && aligned(p, len)) {
+		*(u32 *)p = (uint32_t)number;
+	} else if (len == 2 && aligned(p, len)) {
+		*(u16 *)p = (uint16_t)number;
+	} else if (len == 1) {
+		*(u8 *)p = (uint8_t)number;
+	} else {
+		if (len == 4)
+			word.w = (uint32_t)number;
+		if (len == 2)
+			word.h = (uint16_t)number;
+		memcpy(p, &word, len);
 	}
-	access_word(p, &word, len);
 }
 
 static bool equal(const struct cpu_op *op)
 {
-	uint64_t a, b;
-
-	if (op->len > sizeof(a))
+	if (op->len > sizeof(union word))
 		return !memcmp(pointer(op, 0), pointer(op, 1), op->len);
-	access_word(&a, pointer(op, 0), op->len);
-	access_word(&b, pointer(op, 1), op->len);
-	return !memcmp(&a, &b, op->len);
+	return load(pointer(op, 0), op->len) == load(pointer(op, 1), op->len);
 }
 
 static bool compare_eq(const struct cpu_op *op)
@@ -152,14 +142,10 @@ static bool compare_ne_number(const struct cpu_op *op)
 
 static bool copy(const struct cpu_op *op)
 {
-	uint64_t word;
-
-	if (op->len > sizeof(word)) {
+	if (op->len > sizeof(union word))
 		memcpy(pointer(op, 0), pointer(op, 1), op->len);
-		return true;
-	}
-	access_word(&word, pointer(op, 1), op->len);
-	access_word(pointer(op, 0), &word, op->len);
+	else
+		store(pointer(op, 0), load(pointer(op, 1), op->len), op->len);
 	return true;
 }
 

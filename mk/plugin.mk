@@ -12,7 +12,17 @@ $(plugins): tests/plugin/plugin.c mk/plugin.mk $(B)/librseq_op.so
 	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) $(need_cflags) -fPIC $(plugin_cflags) -shared -o $@ $< \
 		-L$(B) -lrseq_op -Wl,-rpath,'$$ORIGIN/../..'
 
+# A program without a copy of the library, which opens the shared one.
+opener	:= $(B)/tests/plugin/opener
+
+$(opener): tests/plugin/opener.c mk/plugin.mk | $(B)/librseq_op.so
+	$(Q)mkdir -p $(@D)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) $(need_cflags) -pthread -o $@ $<
+
 # Not in the other variants, which have no shared library.
 ifneq ($(filter $(B),build build/i386),)
 $(B)/tests/unit/unload: | $(plugins)
+endif
+ifneq ($(filter $(B),build build/i386 build/aarch64),)
+tests: $(opener)
 endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sched.h>
-#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -18,7 +18,7 @@ static void have_key(void)
 
 	if (!getenv("TEST_PKEY") || key >= 0)
 		return;
-	key = pkey_alloc(0, 0);
+	key = (int)syscall(SYS_pkey_alloc, 0, 0);
 	if (key < 0)
 		skip_because("TEST_PKEY is set, and there are no protection keys");
 }

@@ -2,6 +2,8 @@
 #ifndef THREADS_H
 #define THREADS_H
 
+#include <pthread.h>
+
 #include "test.h"
 
 #define MAX_THREADS	64
@@ -19,7 +21,7 @@ struct worker {
 	uint64_t wrong;		/* results or words that must not be */
 	char what[160];		/* the first of them */
 	uint32_t random;
-	unsigned long id;	/* pthread_t */
+	pthread_t id;
 };
 
 /* Start run in n threads; cpu_of says where, NULL: anywhere. */

@@ -271,9 +271,9 @@ static void test_rseq_refused(void **state)
 	const struct refusal refused = { { SYS_rseq }, EPERM }, killed = { { SYS_rseq }, KILL };
 
 	(void)state;
-	assert_int_equal(status_under(&no_rseq), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
-	assert_int_equal(status_under(&refused), GOOD + best(RSEQ_OP_BACKEND_MEMBARRIER));
-	assert_int_equal(status_under(&killed), GOOD + best(RSEQ_OP_BACKEND_MEMBARRIER));
+	assert_int_equal(status_under(&no_rseq, "work"), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
+	assert_int_equal(status_under(&refused, "work"), GOOD + best(RSEQ_OP_BACKEND_MEMBARRIER));
+	assert_int_equal(status_under(&killed, "work"), GOOD + best(RSEQ_OP_BACKEND_MEMBARRIER));
 	check(SYS_rseq, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_MEMBARRIER);
 }
 

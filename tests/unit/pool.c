@@ -4,13 +4,14 @@
  * freed; what is invalid; and what the debugging of a pool finds.
  */
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -854,74 +855,105 @@ static void test_shared_no_files_left_emfile(void **state)
 }
 
 /*
- * A maker with process ID 1 whose child has process ID 1 too, in a PID namespace of its own.
- * Each process returns what it finds wrong, by line; NO_NAMESPACE: it can have none.
+ * A process that has inherited a pool and has the process ID of the pool's maker, which has
+ * ended: a fork of the maker makes it. (So process IDs repeat in nested PID namespaces, too.)
+ * Each process returns what it finds wrong, by line.
  */
-#define NO_NAMESPACE	255
+#define REFUSED		255
 
-static int run_in_namespace(int (*run)(struct rseq_op_pool *pool), struct rseq_op_pool *pool)
+static pid_t fork_with_pid(pid_t pid)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid,
+				   .set_tid_size = 1 };
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+static int exit_status(pid_t pid)
 {
 	int status;
-	pid_t pid;
 
-	if (unshare(CLONE_NEWPID))
-		return NO_NAMESPACE;
-	pid = fork();
-	if (!pid) {
-		alarm(LIMIT_S);
-		_exit(getpid() == 1 ? run(pool) & 255 : NO_NAMESPACE);
-	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return __LINE__ & 255;
+		return __LINE__ & 127;
 	return WEXITSTATUS(status);
 }
 
-static int child_of_maker(struct rseq_op_pool *pool)
+static int with_pid_of_maker(struct rseq_op_pool *pool, pid_t maker)
 {
 	struct rseq_op_pool *own;
 	void *item;
 
+	if (getpid() != maker)
+		return __LINE__ & 127;
 	if (rseq_op_pool_alloc(pool, &item) != -EPERM)
-		return __LINE__;
-	/* It can be a maker itself, which changes nothing for the pool of its parent. */
+		return __LINE__ & 127;
+	/* It can be a maker itself, which changes nothing for the pool that it has inherited. */
 	if (rseq_op_pool_create(&own, 8, RSEQ_OP_POOL_SHARED) || rseq_op_pool_alloc(own, &item) ||
 	    rseq_op_pool_free(own, item))
-		return __LINE__;
+		return __LINE__ & 127;
 	if (rseq_op_pool_alloc(pool, &item) != -EPERM)
-		return __LINE__;
+		return __LINE__ & 127;
 	rseq_op_pool_destroy(own);
 	return 0;
 }
 
-static int maker(struct rseq_op_pool *unused)
+/* The fork of the maker: it waits until the maker's process ID is free. */
+static int repeat_pid(struct rseq_op_pool *pool, pid_t maker, int maker_gone)
 {
-	struct rseq_op_pool *pool;
-	void *item;
-	int ret;
+	pid_t pid;
+	char c;
 
-	(void)unused;
-	if (rseq_op_pool_create(&pool, 8, RSEQ_OP_POOL_SHARED) || rseq_op_pool_alloc(pool, &item))
-		return __LINE__;
-	ret = run_in_namespace(child_of_maker, pool);
-	return ret ? ret : rseq_op_pool_free(pool, item) ? __LINE__ : 0;
+	if (read(maker_gone, &c, 1) != 1)
+		return __LINE__ & 127;
+	pid = fork_with_pid(maker);
+	if (pid < 0)
+		return errno == EPERM || errno == ENOSYS ? REFUSED : __LINE__ & 127;
+	if (!pid)
+		_exit(with_pid_of_maker(pool, maker));
+	return exit_status(pid);
 }
 
-static void test_shared_in_child_with_same_pid_eperm(void **state)
+static int make_and_fork(int maker_gone, int result)
 {
-	int status;
+	struct rseq_op_pool *pool;
+	pid_t pid, maker = getpid();
+	unsigned char status;
+	void *item;
+
+	if (rseq_op_pool_create(&pool, 8, RSEQ_OP_POOL_SHARED) || rseq_op_pool_alloc(pool, &item))
+		return __LINE__ & 127;
+	pid = fork();
+	if (!pid) {
+		alarm(LIMIT_S);
+		status = (unsigned char)repeat_pid(pool, maker, maker_gone);
+		_exit(write(result, &status, 1) != 1);
+	}
+	return pid < 0 ? __LINE__ & 127 : 0;
+}
+
+static void test_shared_with_pid_of_maker_eperm(void **state)
+{
+	int gone[2], result[2];
+	unsigned char status;
 	pid_t pid;
 
 	(void)state;
 	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
 		skip_because("no cpu_opv()");
+	assert_int_equal(pipe(gone) | pipe(result), 0);
 	pid = fork();
 	if (!pid)
-		_exit(run_in_namespace(maker, NULL));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == NO_NAMESPACE)
-		skip_because("PID namespaces are refused");
-	assert_int_equal(WEXITSTATUS(status), 0);
+		_exit(make_and_fork(gone[0], result[1]));
+	close(result[1]);
+	assert_int_equal(exit_status(pid), 0);
+	assert_int_equal(write(gone[1], "", 1), 1);
+	assert_int_equal(read(result[0], &status, 1), 1);
+	close(gone[0]);
+	close(gone[1]);
+	close(result[0]);
+	if (status == REFUSED)
+		skip_because("a process ID cannot be chosen");
+	assert_int_equal(status, 0);
 }
 
 /* A child that shares the maker's memory shares what is known of the items, too. */
@@ -981,7 +1013,7 @@ int main(void)
 		cmocka_unit_test(test_shared_file_closed_with_pool),
 		cmocka_unit_test(test_shared_offset_inside_item),
 		cmocka_unit_test(test_shared_no_files_left_emfile),
-		cmocka_unit_test(test_shared_in_child_with_same_pid_eperm),
+		cmocka_unit_test(test_shared_with_pid_of_maker_eperm),
 		cmocka_unit_test(test_shared_in_vfork_child_is_maker),
 		cmocka_unit_test(test_attach_invalid),
 		cmocka_unit_test(test_items_distinct_and_zero),
