@@ -67,6 +67,7 @@ bool cpus_read(struct cpus *cpus, const char *path);
 
 /* cpus.c: which CPUs there are. */
 void cpus_init(void);
+bool cpus_are_listed(void);	/* or guessed */
 bool cpus_possible(int cpu);
 void cpus_read_online(struct cpus *online);	/* looked up each time */
 

@@ -307,6 +307,42 @@ static void test_prctl_refused(void **state)
 	check(SYS_prctl, NR_CPU_OPV, SYS_membarrier, RSEQ_OP_BACKEND_AFFINITY);
 }
 
+/*
+ * Several threads of a child of fork() that all want one CPU, after the parent has run an operation: the
+ * library must not go on with what it has kept of the thread that forked.
+ */
+static intptr_t pair[2];
+
+static void *add_pairs(void *arg)
+{
+	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(pair[0]),
+		.u.arithmetic_op = { .p = (uintptr_t)&pair[0], .count = 1 } };
+	struct cpu_op adds[] = { add, add };
+	int i;
+
+	adds[1].u.arithmetic_op.p = (uintptr_t)&pair[1];
+	for (i = 0; i < ADDS; i++) {
+		if (rseq_op(adds, 2, 0, 0) || rseq_op_addv(&pair[0], 0, 0))
+			return arg;
+	}
+	return NULL;
+}
+
+static int work_forked(void)
+{
+	int status;
+	pid_t pid;
+
+	add_pairs(NULL);
+	pair[0] = pair[1] = 0;
+	pid = fork();
+	if (!pid) {
+		alarm(LIMIT_S);
+		_exit(!run_threads(add_pairs) || pair[0] != THREADS * ADDS || pair[1] != pair[0]);
+	}
+	return pid < 0 || waitpid(pid, &status, 0) != pid || status ? 1 : GOOD;
+}
+
 /* Then a child of fork() is not told from its parent. (libc itself dies where madvise(2) kills.) */
 static void test_madvise_refused(void **state)
 {
@@ -318,7 +354,36 @@ static void test_madvise_refused(void **state)
 		struct refusal r = { { SYS_madvise, NR_CPU_OPV }, hows[i] };
 
 		assert_int_equal(status_under(&r, "work"), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
+		assert_int_equal(status_under(&r, "forked"), GOOD);
 	}
+}
+
+/* A filter that comes after the backend is chosen has to allow what the backend uses, and no more. */
+static int work_chosen(void)
+{
+	const struct refusal r = { { SYS_openat, SYS_clone, SYS_madvise, SYS_mmap }, KILL };
+
+	rseq_op_backend(NULL);
+	if (!install(&r))
+		return 127;
+	add_pairs(NULL);
+	return pair[0] == ADDS && pair[1] == ADDS ? GOOD : 1;
+}
+
+static void test_refused_after_backend_is_chosen_vectors_run(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (!pid) {
+		alarm(LIMIT_S);
+		_exit(work_chosen());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, GOOD << 8);
 }
 
 /* A program that is linked with the library and runs no operation. */
@@ -447,6 +512,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_refused_later),
 		cmocka_unit_test(test_prctl_refused),
 		cmocka_unit_test(test_madvise_refused),
+		cmocka_unit_test(test_refused_after_backend_is_chosen_vectors_run),
 		cmocka_unit_test(test_load_calls_refused_program_runs),
 		cmocka_unit_test(test_load_without_filter_registers_with_membarrier),
 		cmocka_unit_test(test_only_32_bytes_accepted_thread_is_registered),
@@ -454,6 +520,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "load"))
 		return GOOD;
+	if (argc > 1 && !strcmp(argv[1], "forked"))
+		return work_forked();
 	if (argc > 1 && !strcmp(argv[1], "work"))
 		return work();
 	filter_at_start = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
