@@ -311,7 +311,7 @@ static void test_prctl_refused(void **state)
  * Several threads of a child of fork() that all want one CPU, after the parent has run an operation: the
  * library must not go on with what it has kept of the thread that forked.
  */
-static intptr_t pair[2], word, to_word[2] = { (intptr_t)&to_word[0], (intptr_t)&word };
+static intptr_t pair[2];
 
 static void *add_pairs(void *arg)
 {
@@ -324,10 +324,9 @@ static void *add_pairs(void *arg)
 	for (i = 0; i < ADDS; i++) {
 		if (rseq_op(adds, 2, 0, 0))
 			return arg;
-		/* For other CPUs this operation is a vector, too. */
+		/* With RSEQ_OP_FORCE_FALLBACK=1 these are vectors, too. */
 		for (cpu = 0; cpu < nr_allowed_cpus(); cpu++) {
-			if (rseq_op_offset_deref_addv(&to_word[0], sizeof(intptr_t), 1,
-						      allowed_cpu(cpu)))
+			if (rseq_op_addv(&words[cpu][0], 1, allowed_cpu(cpu)))
 				return arg;
 		}
 	}
@@ -371,7 +370,9 @@ static void test_madvise_refused(void **state)
 		struct refusal r = { { SYS_madvise, NR_CPU_OPV }, hows[i] };
 
 		assert_int_equal(status_under(&r, "work"), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
+		setenv("RSEQ_OP_FORCE_FALLBACK", "1", 1);
 		assert_int_equal(status_under(&r, "forked"), GOOD);
+		unsetenv("RSEQ_OP_FORCE_FALLBACK");
 	}
 }
 
