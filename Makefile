@@ -22,7 +22,9 @@ need_cflags = $(CPPFLAGS) -std=gnu11 -D_GNU_SOURCE -Iinclude -Wall -Wextra -Wstr
 	       -Wmissing-prototypes -Werror -MMD -MP -MF $@.d
 lib_cflags := -Ilib -fvisibility=hidden
 test_cflags = -Itests/common -I$(dir $<) -Iinclude/rseq_op/librseq -pthread
-lib_ldflags := -Wl,-soname,librseq_op.so.$(SOVERSION) -Wl,-z,defs -Wl,-z,nodelete \
+# Functions of libc are looked up when the library is loaded (now): later the dynamic linker would
+# do so on the stack of a signal handler, and take some kilobytes of it.
+lib_ldflags := -Wl,-soname,librseq_op.so.$(SOVERSION) -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now \
 	       -Wl,--version-script,lib/librseq_op.map
 
 V ?= 0
@@ -54,7 +56,7 @@ fuzz_common += $(B)/lib/interp.o
 benches	:= $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
 examples := $(patsubst %.c,$(B)/%,$(wildcard examples/*.c))
 
-.PHONY: all lib tests clean help deps check check-fuzz check-scale check-aarch64 check-mutants check-unit demo bench
+.PHONY: all lib tests clean help deps check check-all check-failed check-unit check-mutants demo bench
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -67,29 +69,30 @@ tests: $(tests) ## Build the test programs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo 'Parts of make check-all, and the minutes that each takes:'
+	@tests/check --parts
 
 deps: ## Install the Debian packages needed, or say which are missing
 	$(Q)tools/deps
 
 # These do all the set-up: the packages come first.
-check: deps ## Run all tests, on this machine and in a VM with the patched kernel
-	$(Q)$(MAKE) lib tests tool $(examples) asan tsan delays
+check: deps ## Run every suite in short form, on this machine and on Linux 6.12 in VMs
 	$(Q)tests/check
 
+check-all: ## Run all tests, or one part of them (PART=name)
+	$(Q)tools/deps $(if $(filter-out aarch64,$(PART)),,--aarch64)
+	$(Q)tests/check --all $(PART)
+
+# By the name of a part.
+check-%:
+	$(Q)$(MAKE) check-all PART=$*
+
+check-failed: ## Run what failed, or did not run, when tests last ran
+	$(Q)tests/check --failed
+
 check-unit: lib tests ## The unit tests alone, on this machine, in seconds
-	$(Q)tests/check unit
-
-check-fuzz: deps ## A million random vectors, kernel against interpreter, in a VM with KASAN
-	$(Q)$(MAKE) lib tests
-	$(Q)tests/check fuzz
-
-check-scale: deps ## The NUMA stress on 64 virtual CPUs in 8 nodes
-	$(Q)$(MAKE) lib tests
-	$(Q)tests/check scale
-
-check-aarch64: ## Cross-build for aarch64, and test there in a VM
-	$(Q)tools/deps --aarch64
-	$(Q)tests/check aarch64
+	$(Q)tests/check --only \
+		'^host build/tests/unit/(ops|vector|typed|reasons|signal|fork|pool|structures|librseq)$$'
 
 check-mutants: lib tests ## Plant faults one at a time; each must be caught by a test
 	$(Q)tools/deps --aarch64
@@ -158,6 +161,9 @@ $(tests): $(B)/%: $(B)/%.o $(test_common) $$($$(notdir $$(@D))_common) $(static)
 
 $(examples): $(B)/%: $(B)/%.o $(static)
 	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
+
+# The dynamic linker must not look for functions on the stack that is measured.
+$(B)/tests/unit/altstack: LDFLAGS += -Wl,-z,now
 
 # With a part of the library that is internal.
 $(B)/tests/unit/cpulist: $(B)/lib/cpulist.o

@@ -122,7 +122,7 @@ static int visit_all(void)
 {
 	int cpu, ret = 0;
 
-	for (cpu = 0; cpu < rseq_op_nr_cpus() && !ret; cpu++) {
+	for (cpu = 0; cpu < rseq_op_cpus && !ret; cpu++) {
 		if (cpus_possible(cpu))
 			ret = visit_cpu(cpu);
 	}

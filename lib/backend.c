@@ -79,10 +79,10 @@ static const struct choice guard_asked = {
 
 static _Atomic(const struct choice *) chosen;
 
-/* A filter may kill who registers where there is none. */
+/* Ask once more: a filter may have been installed since the fence was chosen. */
 static bool by_membarrier(void)
 {
-	return fence_method() == FENCE_MEMBARRIER && !fence_register();
+	return fence_method() == FENCE_MEMBARRIER && fence_membarrier_works() && !fence_register();
 }
 
 static const struct choice *choose_by_fence(void)
@@ -119,6 +119,7 @@ static const struct choice *choice(void)
 	const struct choice *c = atomic_load_explicit(&chosen, memory_order_acquire);
 
 	if (!c) {
+		library_ready();
 		c = choose();
 		DELAY_POINT();
 		atomic_store_explicit(&chosen, c, memory_order_release);

@@ -19,75 +19,93 @@ bool cpus_have(const struct cpus *cpus, int cpu)
 	return cpus->bits[(size_t)cpu / LONG_BITS] >> (size_t)cpu % LONG_BITS & 1;
 }
 
-static size_t read_file(const char *path, char *buf, size_t size)
-{
-	long fd = raw_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	size_t len = 0;
-	long n;
+/* What has been read of a list so far. */
+struct list {
+	struct cpus *cpus;
+	int number;		/* < 0: its first digit is still to come */
+	int first;		/* of a range, < 0: there is none */
+	enum { LIST_EMPTY, LIST_BEGUN, LIST_ENDED, LIST_WRONG } state;
+};
 
-	if (fd < 0)
-		return 0;
-	do {
-		n = raw_syscall(SYS_read, fd, (long)(buf + len), (long)(size - 1 - len), 0, 0, 0);
-		if (n > 0)
-			len += (size_t)n;
-	} while (n > 0);
-	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
-	buf[len] = '\0';
-	return len;
-}
-
-static bool is_digit(char c)
+static void list_begin(struct list *list, struct cpus *cpus)
 {
-	return c >= '0' && c <= '9';
+	memset(cpus, 0, sizeof(*cpus));
+	*list = (struct list){ .cpus = cpus, .number = -1, .first = -1, .state = LIST_EMPTY };
 }
 
 /* Numbers that the library cannot serve are all one. */
-static bool parse_number(const char **s, int *n)
+static void add_digit(struct list *list, char c)
 {
-	if (!is_digit(**s))
+	if (list->number < 0)
+		list->number = 0;
+	if (list->number < RSEQ_OP_CPU_MAX)
+		list->number = 10 * list->number + c - '0';
+}
+
+/* Adds the number or the range that has just ended. False if there is none. */
+static bool add_range(struct list *list)
+{
+	int cpu = list->first < 0 ? list->number : list->first;
+
+	if (list->number < 0)
 		return false;
-	for (*n = 0; is_digit(**s); ++*s) {
-		if (*n < RSEQ_OP_CPU_MAX)
-			*n = 10 * *n + **s - '0';
-	}
+	for (; cpu <= list->number && cpu < RSEQ_OP_CPU_MAX; cpu++)
+		cpus_add(list->cpus, cpu);
+	list->number = list->first = -1;
 	return true;
 }
 
-static bool parse_range(const char **s, struct cpus *cpus)
+/*
+ * The next character. The list ends with its line: the kernel cuts off a list that is longer
+ * than a page, and such a list has no end of line.
+ */
+static void list_read(struct list *list, char c)
 {
-	int cpu, last;
+	bool empty = list->state == LIST_EMPTY;
 
-	if (!parse_number(s, &cpu))
-		return false;
-	last = cpu;
-	if (**s == '-') {
-		++*s;
-		if (!parse_number(s, &last))
-			return false;
+	if (list->state >= LIST_ENDED)
+		return;
+	list->state = LIST_BEGUN;
+	if (c >= '0' && c <= '9') {
+		add_digit(list, c);
+	} else if (c == '-' && list->number >= 0 && list->first < 0) {
+		list->first = list->number;
+		list->number = -1;
+	} else {
+		bool added = add_range(list);
+
+		if (c == '\n' && (added || empty))
+			list->state = LIST_ENDED;
+		else if (c != ',' || !added)
+			list->state = LIST_WRONG;
 	}
-	for (; cpu <= last && cpu < RSEQ_OP_CPU_MAX; cpu++)
-		cpus_add(cpus, cpu);
-	return true;
 }
 
-/* The kernel, too, cuts off a list that is longer than a page: without a line's end. */
 bool cpus_parse(struct cpus *cpus, const char *s)
 {
-	memset(cpus, 0, sizeof(*cpus));
-	if (*s == '\n')
-		return true;
-	while (parse_range(&s, cpus)) {
-		if (*s != ',')
-			return *s == '\n';
-		s++;
-	}
-	return false;
+	struct list list;
+
+	list_begin(&list, cpus);
+	while (*s)
+		list_read(&list, *s++);
+	return list.state == LIST_ENDED;
 }
 
 bool cpus_read(struct cpus *cpus, const char *path)
 {
-	char buf[4096];
+	long fd = raw_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	struct list list;
+	char buf[64];
+	long i, n;
 
-	return read_file(path, buf, sizeof(buf)) && cpus_parse(cpus, buf);
+	list_begin(&list, cpus);
+	if (fd < 0)
+		return false;
+	do {
+		n = raw_syscall(SYS_read, fd, (long)buf, sizeof(buf), 0, 0, 0);
+		for (i = 0; i < n; i++)
+			list_read(&list, buf[i]);
+	} while (n > 0);
+	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+	return list.state == LIST_ENDED;
 }

@@ -10,11 +10,20 @@
 
 #define FOLDER		"/sys/devices/system/cpu/"
 
-static struct cpus possible;
-int rseq_op_cpus;
+/*
+ * What the kernel's list says; and, where that cannot be read, every number that the kernel's sets of
+ * CPUs have room for. Both stay as they are once they have been stored, and each of the threads that
+ * store them at once stores the same. Which of the two counts is decided once.
+ */
+enum source { UNKNOWN, LIST, GUESS };
 
-/* Every number that the kernel's sets of CPUs have room for. */
-static void cpus_guess(struct cpus *cpus)
+static struct cpus possible[3];
+static _Atomic int source;
+
+/* Until it is known, no CPU number is out of the range of a table of all. */
+int rseq_op_cpus = RSEQ_OP_CPU_MAX;
+
+static void guess(struct cpus *cpus)
 {
 	long size = raw_syscall(SYS_sched_getaffinity, 0, sizeof(*cpus), (long)cpus, 0, 0, 0);
 
@@ -22,14 +31,30 @@ static void cpus_guess(struct cpus *cpus)
 	memset(cpus, 0xff, size > 0 && size <= (long)sizeof(*cpus) ? (size_t)size : sizeof(*cpus));
 }
 
-/* Without a list there, numbers are taken for CPUs that may be none. */
+static void publish(enum source from, const struct cpus *cpus)
+{
+	int unknown = UNKNOWN;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cpus->bits); i++)
+		__atomic_store_n(&possible[from].bits[i], cpus->bits[i], __ATOMIC_RELAXED);
+	atomic_compare_exchange_strong(&source, &unknown, (int)from);
+}
+
 void cpus_init(void)
 {
-	if (!cpus_read(&possible, FOLDER "possible"))
-		cpus_guess(&possible);
-	rseq_op_cpus = RSEQ_OP_CPU_MAX;
-	while (rseq_op_cpus && !cpus_have(&possible, rseq_op_cpus - 1))
-		rseq_op_cpus--;
+	struct cpus cpus;
+	int n = RSEQ_OP_CPU_MAX;
+
+	if (cpus_read(&cpus, FOLDER "possible")) {
+		publish(LIST, &cpus);
+	} else {
+		guess(&cpus);
+		publish(GUESS, &cpus);
+	}
+	while (n && !cpus_possible(n - 1))
+		n--;
+	__atomic_store_n(&rseq_op_cpus, n, __ATOMIC_RELAXED);
 }
 
 /* Where the list cannot be read, all are. */
@@ -41,15 +66,19 @@ void cpus_read_online(struct cpus *online)
 
 bool cpus_possible(int cpu)
 {
-	return cpu >= 0 && cpu < RSEQ_OP_CPU_MAX && cpus_have(&possible, cpu);
+	int from = atomic_load_explicit(&source, memory_order_acquire);
+
+	return cpu >= 0 && cpu < RSEQ_OP_CPU_MAX && cpus_have(&possible[from], cpu);
 }
 
 int rseq_op_cpu_possible(int cpu)
 {
+	library_ready();
 	return cpus_possible(cpu);
 }
 
 int rseq_op_nr_cpus(void)
 {
+	library_ready();
 	return rseq_op_cpus;
 }

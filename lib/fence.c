@@ -7,8 +7,8 @@
  * membarrier(2) interrupts each CPU that runs a thread of the process, and makes that
  * thread abort; one that does not run was preempted, and aborts when it runs again. With
  * cpu_opv(2) a vector without operations does the same for one CPU. See affinity.c for
- * the third. Where there is none, no thread may run a sequence at all: that must be known
- * before the first one, so the way is chosen when the library is loaded.
+ * the third. Where there is no fence, no thread may run a sequence at all. That must be known
+ * before the first sequence, so no CPU is open to sequences until the method is chosen.
  */
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -20,33 +20,42 @@ static long membarrier(int cmd, unsigned int flags, int cpu)
 	return raw_syscall(SYS_membarrier, cmd, flags, cpu, 0, 0, 0);
 }
 
-static bool membarrier_works(void)
+bool fence_membarrier_works(void)
 {
 	return probe(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0, 0) >= 0 &&
 	       membarrier(MEMBARRIER_CMD_QUERY, 0, 0) & MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ;
 }
 
-static enum fence_method method;
-
-void fence_init(void)
+static enum fence_method choose(void)
 {
 	if (config.backend == RSEQ_OP_BACKEND_GUARD)
-		method = FENCE_NOTHING;
-	else if (config.backend == RSEQ_OP_BACKEND_AFFINITY)
-		method = affinity_works() ? FENCE_AFFINITY : FENCE_NOTHING;
-	else if (membarrier_works())
-		method = FENCE_MEMBARRIER;
-	else if (!kernel_probe())
-		method = FENCE_KERNEL;
-	else if (area_rseq_works() && affinity_works())
-		method = FENCE_AFFINITY;
-	else
-		method = FENCE_NOTHING;
+		return FENCE_NOTHING;
+	if (config.backend == RSEQ_OP_BACKEND_AFFINITY)
+		return affinity_works() ? FENCE_AFFINITY : FENCE_NOTHING;
+	if (fence_membarrier_works())
+		return FENCE_MEMBARRIER;
+	if (!kernel_probe())
+		return FENCE_KERNEL;
+	if (area_rseq_works() && affinity_works())
+		return FENCE_AFFINITY;
+	return FENCE_NOTHING;
+}
+
+#define NOT_CHOSEN	(-1)
+
+static _Atomic int method = NOT_CHOSEN;
+
+/* Threads that choose at once may see a filter arrive in between: the first choice counts. */
+void fence_init(void)
+{
+	int none = NOT_CHOSEN;
+
+	atomic_compare_exchange_strong(&method, &none, (int)choose());
 }
 
 enum fence_method fence_method(void)
 {
-	return method;
+	return (enum fence_method)atomic_load_explicit(&method, memory_order_relaxed);
 }
 
 /*
@@ -58,7 +67,7 @@ int fence_register(void)
 	static _Atomic int registered = 1;	/* 1: not tried */
 	int ret = atomic_load_explicit(&registered, memory_order_relaxed);
 
-	if (ret > 0) {
+	if (ret > 0 && fence_method() == FENCE_MEMBARRIER) {
 		ret = (int)probe(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ,
 				 0, 0, 0);
 		DELAY_POINT();
@@ -130,7 +139,7 @@ static int fence_by_kernel(struct place at)
 
 	if (at.by == BY_CPU)
 		return kernel_run(NULL, 0, at, false);
-	for (cpu = 0; cpu < rseq_op_nr_cpus() && !ret; cpu++) {
+	for (cpu = 0; cpu < rseq_op_cpus && !ret; cpu++) {
 		if (cpus_possible(cpu))
 			ret = kernel_run(NULL, 0, (struct place){ BY_CPU, cpu }, false);
 	}
@@ -141,7 +150,7 @@ int fence(struct place at)
 {
 	if (fence_moved())
 		return -ENOTRECOVERABLE;
-	switch (method) {
+	switch (fence_method()) {
 	case FENCE_MEMBARRIER:
 		return fence_register() ?: fence_by_membarrier(at);
 	case FENCE_KERNEL:
@@ -154,13 +163,10 @@ int fence(struct place at)
 	}
 }
 
-/*
- * A vector that is being emulated is no sequence: the next one for its place waits. It also
- * takes away a lease, whose sequence may run anywhere.
- */
+/* A vector that is being emulated is not a sequence. An empty vector for its place waits for it. */
 static int wait_for_vector(struct place at)
 {
-	return guard_is_open(at) ? 0 : membarrier_run(NULL, 0, at, false);
+	return membarrier_run(NULL, 0, at, false);
 }
 
 /* After a fence for all CPUs, which sequences by lease have heard of. */
@@ -168,10 +174,11 @@ static int wait_for_vectors(enum by by)
 {
 	int index, ret = 0;
 
-	for (index = 0; index < rseq_op_nr_cpus() && !ret; index++) {
+	for (index = 0; index < rseq_op_cpus && !ret; index++) {
 		struct place at = { by, index };
 
-		if (!guard_is_leased(at))
+		/* With a lease, the vector of an owner has not begun yet. */
+		if (guard_is_owned(at) && !guard_is_leased(at))
 			ret = wait_for_vector(at);
 	}
 	return ret;
@@ -182,7 +189,8 @@ static int fence_emulated(struct place at)
 	int ret = fence(at);	/* guard.c, scenario C: (g) */
 
 	DELAY_POINT();
-	if (!ret)
+	/* The empty vector also takes away a lease, whose sequence may run anywhere. */
+	if (!ret && (guard_is_owned(at) || guard_is_leased(at)))
 		ret = wait_for_vector(at);
 	atomic_thread_fence(memory_order_acquire);	/* scenario C: (f) */
 	return ret;
@@ -198,6 +206,7 @@ int rseq_op_fence(int cpu)
 	struct place at = { BY_CPU, cpu };
 	backend_fn run;
 
+	library_ready();
 	if (!cpus_possible(cpu))
 		return -EINVAL;
 	if (fence_moved())
@@ -208,8 +217,10 @@ int rseq_op_fence(int cpu)
 
 int rseq_op_fence_all(void)
 {
-	int ret = fence_all();	/* guard.c, scenario C: (g) */
+	int ret;
 
+	library_ready();
+	ret = fence_all();	/* guard.c, scenario C: (g) */
 	DELAY_POINT();
 	if (!ret)
 		ret = wait_for_vectors(BY_CPU);

@@ -1,226 +1,190 @@
 // SPDX-License-Identifier: MIT
 /*
- * The guard: closing a CPU, or a concurrency ID, to the sequences of this process, one
- * closer at a time. It is a mutex in the CPU's tag, which every sequence compares, whole,
- * with the CPU's number inside its critical section. All that is said of CPUs holds for
- * concurrency IDs, but that the fence is for all CPUs. The tag is the state in the upper
- * half, and the CPU's number:
+ * The guard of a CPU keeps the sequences of this process away from the CPU's data while a vector
+ * is emulated. A concurrency ID has a guard, too; all that is said of CPUs here holds for IDs,
+ * except that their fence is always for all CPUs.
  *
- *	OPEN		0: the tag is the CPU's number
- *	CLOSED		held
- *	CONTENDED	held, and somebody sleeps until it is not
- *	BARRED		not held, but no sequence may begin
+ * A guard consists of a lock, which keeps vectors for the CPU apart (owner_lock.c), and a tag. Every
+ * sequence compares the tag of the CPU that it runs on with the CPU number that its caller passed,
+ * inside its critical section. The tag of CPU n is one of these:
  *
- * or it is a lease: held by who goes on in a sequence of his own, and may lose it.
+ *	OPEN		the number n: sequences may run
+ *	CLOSED		equal to no int: the owner of the lock runs a vector; or the lock has no owner,
+ *			and nobody has opened the tag since, see A and G
+ *	UNOPENED	equal to no int: the kernel has not been asked yet what it offers
+ *	a lease		equal to no int: see F
  *
- * A negative int, all ones in the upper half, equals no tag. The tags of -1 and -2, the
- * CPU numbers of a thread that is not registered, are closed for ever.
+ * The tags of -1 and -2, which struct rseq has as CPU numbers of a thread that is not registered, stay
+ * UNOPENED.
  *
  * A. A sequence begins while the guard is closed, or has begun before
  *
- *	sequence on CPU n		holder, on any CPU
+ *	sequence on CPU n		owner of the lock, on any CPU
+ *	-----------------		-----------------------------
  *				(a)	tag: CLOSED
  *				(b)	membarrier(RSEQ, n)
  *	load tag (c)			vector loads and stores
- *				(e)	membarrier(RSEQ, n), but on x86
+ *				(e)	membarrier(RSEQ, n), not on x86
  *	load, commit		(d)	tag: OPEN, release
  *
- *    A sequence that loads the tag (c) after (a) leaves. One that loaded it
- *    before (a) is in its critical section on CPU n when (b) looks there, and is
- *    aborted, or has been preempted, and will be. What it had committed happens
- *    before (b) returns. One that loads what (d) stored sees the vector whole: on
- *    x86 because loads are not reordered. Elsewhere the load of the tag is no
- *    acquire: its later loads may have come first, before the vector. But then the
- *    sequence had begun before (e), which is before (d), and (e) aborts it.
- *    Where (e) is refused that is not so, and (d) is BARRED: others may close the guard,
- *    and the first whose (e) works opens it.
+ *    A sequence that loads the tag (c) after (a) leaves. A sequence that loaded the tag before (a)
+ *    is in its critical section when (b) reaches CPU n, and (b) makes it abort; or it has been
+ *    preempted, and aborts when it runs again. What a sequence has committed happens before (b)
+ *    returns.
  *
- * B. RSEQ_OP_FORCE_FALLBACK
+ *    A sequence that loads what (d) stored sees all that the vector stored. On x86 that is so because
+ *    loads are not reordered. On other machines the load of the tag (c) is no acquire, so a later load
+ *    of the sequence may have come before it, and before the vector. But then the sequence has begun
+ *    before (e), and (e) makes it abort. Where (e) fails, the owner leaves the tag CLOSED.
  *
- *    The tags that the operations in the caller's code look at then never match,
- *    so that each operation enters the library, where it is counted and goes on
- *    with the tags that the guard works on. It costs nothing when it is off.
- *    Where there is no fence the same tags keep all operations out of sequences, and
- *    the library does not try any either.
+ * B. RSEQ_OP_FORCE_FALLBACK, and systems without a fence
  *
- * C. A fence for all places
+ *    With RSEQ_OP_FORCE_FALLBACK, guards use a second table of tags. The tags that inline sequences
+ *    compare stay UNOPENED for ever, so every operation enters the library. There it is counted, and
+ *    may still run as a sequence, which compares a tag of the second table. The fast path pays
+ *    nothing for this.
+ *
+ *    Where there is no fence, no tag is ever opened, and the library tries no sequence either.
+ *
+ * C. A fence for all CPUs
  *
  *	vector, emulated		rseq_op_fence_all()
- *	tag: CLOSED			stores of the caller, before
+ *	----------------		-------------------
+ *	lock: taken; tag: CLOSED	stores of the caller, before
  *	fence (g)			fence (g)
- *	vector loads and stores		load each tag (f), acquire
- *	tag: OPEN, release (d)
+ *	vector loads and stores		load each lock (f), acquire
+ *	tag: OPEN
+ *	lock: free, release (d)
  *
- *    A vector that is under way at (f) shows there, and is waited for. What one that
- *    has ended stored is seen with what (d) stored. One that closes its place after (f)
- *    begins after the fence: it looks at its operands anew, and sees what the caller had
- *    stored. Each side stores and then loads what the other stores, so both need a full
- *    barrier at (g): membarrier(2), a switch of threads, or, where there is no fence, one
- *    of our own; the compare-and-swap of the tag alone is none on aarch64.
- *    A fence for one CPU is the same with that one's tag. If it shows a lease (scenario F), the
- *    sequence may run anywhere, and the lease is taken away. After a fence for all CPUs that is
- *    needless: it has reached that sequence, and a vector of who takes the lease away closes
- *    the place after (f).
+ *    A vector that is running at (f) shows in its lock, and the fence waits for it. What a vector that
+ *    has ended stored is seen with the release of the lock (d). A vector that takes its lock after (f)
+ *    begins after the fence: it loads its operands anew, and sees what the caller of the fence had
+ *    stored. Each side stores and then loads what the other side stores, so both need a full
+ *    barrier at (g): membarrier(2), a switch of threads or, where there is no fence, one of our own.
+ *    The atomic operations on lock and tag alone are not a full barrier on aarch64.
+ *
+ *    A fence for one CPU does the same with one lock. If it finds a lease (F), whose sequence may
+ *    run anywhere, it takes the lease away. A fence for all CPUs has reached that sequence already.
  *
  * D. fork()
  *
- *    The child has one thread, which holds no guard: what others held is opened.
- *    A vector that one of them was running is cut off, as any other update of
- *    theirs. Until it is opened, signals are blocked, from before the fork on: libc
- *    unblocks its own before it calls our handler, and the operation of a signal's
- *    handler would wait for who is not there.
+ *    The child has one thread, which owns no lock. A lock that another thread of the parent owned
+ *    is free in the child (owner_lock.c, C), but its tag may be CLOSED. Then the child's first
+ *    operation for that CPU runs as a vector, which opens the tag; see G. Nothing happens at the
+ *    fork itself, so it makes no difference how the child was made, and a signal handler may run an
+ *    operation at the child's first instruction.
  *
- * E. The holder runs on CPU n itself
+ * E. The owner runs on CPU n itself
  *
  *	CPU n
+ *	-----
  *	T: sequence loads the tag
- *	holder, switched to
+ *	owner of the lock, switched to
  *				(a)	tag: CLOSED, here or anywhere
  *				(h)	load cpu_id: n
  *					vector loads and stores
  *	T or another, switched to
  *	T: aborts; a sequence that begins leaves
  *
- *    At (h) nobody but the holder runs on CPU n. A sequence that was there has been
- *    preempted; one that begins there later does so after a switch from the holder, and
- *    so loads what (a) stored. The switches order memory as (b) does. So (h) stands for
- *    (b), wherever the holder is moved from then on; but before (a) it says nothing. After
- *    the vector the same look stands for (e).
+ *    At (h) only the owner runs on CPU n. A sequence that was there has been preempted; a sequence
+ *    that begins there later does so after a switch from the owner, and so loads what (a) stored. The
+ *    switches order memory as (b) does. So (h) replaces (b), even if the owner is migrated
+ *    afterwards; but (h) must come after (a). After the vector the same check replaces (e).
  *
  * F. A lease
  *
- *	T, on any CPU			S, on any CPU
- *	(a)	tag: CPU n's to T's
+ *	T, on any CPU			S, on any CPU, owner of the lock
+ *	-------------			--------------------------------
+ *	(a)	tag: OPEN to T's lease
  *	(b)	membarrier(RSEQ, n)
  *	(i)	T's sequence: load tag
- *				(j)	tag: T's to CLOSED
+ *				(j)	tag: T's lease to CLOSED
  *				(k)	membarrier(RSEQ), all CPUs
  *	commit				vector loads and stores
- *	(d)	tag: T's to OPEN	tag: OPEN
+ *	(d)	tag: T's lease to OPEN	tag: OPEN
  *
- *    Who has to make one store for another CPU makes it in a sequence as well, which
- *    compares the tag with its lease instead of the CPU's number. Then nobody need wait for
- *    T: a signal handler of T's, which may even leave by siglongjmp(), a thread on CPU n
- *    while T is stopped by a debugger, and a child that does not have T. They close the guard
- *    over the lease (j). A sequence of T's that looks at the tag later (i) leaves. One that
- *    had looked has committed before (k) returns, or aborts, wherever T runs. So T need not
- *    block its signals, which would take as long as the fence.
- *    For the sequences on CPU n, T is a holder as in scenario A, with (e) between commit and (d),
- *    and as in E, where it finds itself there. T may have lost its lease before (b): (k) stands
- *    for that, too.
+ *    A thread that has to make a single store for another CPU makes it in a sequence as well. That
+ *    sequence compares the tag with the thread's lease in place of the CPU number. T does not
+ *    own the lock, so nobody has to wait for T: neither a signal handler that interrupts T, and that may
+ *    even leave by siglongjmp(), nor a thread on CPU n while T is stopped by a debugger, nor a child of
+ *    fork() that does not have T. They close the guard over the lease (j). If T's sequence loads the
+ *    tag later (i), it leaves. If it has loaded the tag, it has committed before (k) returns, or
+ *    aborts, wherever T runs. So T need not block its signals, which would take as long as the
+ *    fence.
  *
- *    The lease must differ from each that anybody else takes while T may still compare its
- *    own: it is the address of a variable of T's, on its stack.
+ *    For the sequences on CPU n, T acts as the owner does in A, with (e) between commit and (d); and
+ *    as in E, where T finds itself on CPU n. T may have lost its lease before (b): then (k) makes up
+ *    for (b).
  *
- *    S has no lease, but holds the guard, with its signals blocked. Who lost a lease does the
- *    same next: so they do not take it from each other for ever.
+ *    A lease must differ from every other that anybody takes while T may still compare its own. It is
+ *    the address of a variable on T's stack.
  *
- *    Where (k) is refused, by a filter that has come late, (j) is undone, and S fails. T may
- *    have ended meanwhile, and its lease stays until there is one whose (k) works.
+ *    A thread that has lost its lease takes the lock next, with its signals blocked, and nobody can
+ *    take the lock away. So two threads cannot take leases from each other for ever.
+ *
+ *    Where (k) is refused, by a filter that was installed late, (j) is undone, and S fails. T may have
+ *    ended meanwhile; then its lease stays until some (k) succeeds.
+ *
+ * G. The next owner finds the tag CLOSED
+ *
+ *    The previous owner died (owner_lock.c, B), was left behind by fork() (D), or could not fence
+ *    before it opened the tag (A). It may have closed the tag over a lease, and may have died before
+ *    its fence (b) or (k). So the next owner fences all CPUs, as in F. After that the state is
+ *    that of A. A vector that was cut off stays so, as any update does when its thread dies.
  */
-#include <linux/futex.h>
-#include <pthread.h>
-
-#include "internal.h"
-
-enum state { OPEN, CLOSED, CONTENDED, BARRED };
+#include "owner_lock.h"
 
 #define SPINS		100
 
 #define NR_TAGS		(RSEQ_OP_TAGS_BEFORE + RSEQ_OP_CPU_MAX)
 
-_Alignas(sizeof(int64_t)) int64_t rseq_op_cpu_tag[NR_TAGS];
-_Alignas(sizeof(int64_t)) int64_t rseq_op_cid_tag[NR_TAGS];
+#define UNOPENED	(INT64_C(1) << 61)
 
-/* Scenario B: the tags behind the ones that never match. */
-static _Alignas(sizeof(int64_t)) int64_t forced_tag[2][NR_TAGS];
+/* From the start, and also for CPUs that the machine does not have: no number matches. */
+#define ALL_UNOPENED	{ [0 ... NR_TAGS - 1] = UNOPENED }
 
-static int64_t *tags[2] = {	/* [by][index], from -RSEQ_OP_TAGS_BEFORE */
+_Alignas(sizeof(int64_t)) int64_t rseq_op_cpu_tag[NR_TAGS] = ALL_UNOPENED;
+_Alignas(sizeof(int64_t)) int64_t rseq_op_cid_tag[NR_TAGS] = ALL_UNOPENED;
+
+/* Scenario B. */
+static _Alignas(sizeof(int64_t)) int64_t second_table[2][NR_TAGS];
+
+/* The tag of 0 in the table in use; [by] */
+static int64_t *tags[2] = {
 	[BY_CPU] = rseq_op_cpu_tag + RSEQ_OP_TAGS_BEFORE,
 	[BY_CID] = rseq_op_cid_tag + RSEQ_OP_TAGS_BEFORE,
 };
 
-static int64_t tag(int cpu, enum state state)
+static struct owner_lock locks[2][RSEQ_OP_CPU_MAX];
+
+static int64_t open_tag(int index)
 {
-	return (int64_t)state << 32 | (uint32_t)cpu;
+	return index;
+}
+
+/* The lower half is the number here, too: on i386 a sequence compares one half after the other. */
+static int64_t closed_tag(int index)
+{
+	return INT64_C(1) << 62 | index;
 }
 
 /*
- * An address in user space, with the topmost bit set: another one's differs, whatever else is in
- * its topmost byte; and of the byte below not all bits are set, as they are in a negative int.
- * An address of 32 bits, which is even, goes to the upper half, as arch/ knows: there sequences
- * look at the halves one after the other.
+ * An address in user space, with the topmost bit set. The other bits of the topmost byte may be a tag of
+ * the address; the byte below is not 0xff in any such address, as it is in a negative int. A 32-bit
+ * address, which is even, is moved to the upper half.
  */
-static int64_t lease_of(int cpu, const int64_t *variable)
+static int64_t lease_of(int index, const int64_t *variable)
 {
 	uint64_t address = (uintptr_t)variable;
 
 	if (sizeof(variable) == sizeof(uint32_t))
-		return (int64_t)((address / 2 | UINT32_C(1) << 31) << 32 | (uint32_t)cpu);
+		return (int64_t)((address / 2 | UINT32_C(1) << 31) << 32 | (uint32_t)index);
 	return (int64_t)(address | UINT64_C(1) << 63);
 }
 
-static bool leased(int64_t t)
+static bool is_lease(int64_t tag)
 {
-	return t < 0;
-}
-
-static _Atomic int64_t *tag_of(struct place at)
-{
-	return (_Atomic int64_t *)&tags[at.by][at.index];
-}
-
-static void set_all(int64_t *table, enum state state)
-{
-	int cpu;
-
-	for (cpu = -RSEQ_OP_TAGS_BEFORE; cpu < 0; cpu++)
-		table[cpu] = tag(cpu, CLOSED);
-	DELAY_POINT();
-	for (; cpu < rseq_op_nr_cpus(); cpu++)
-		table[cpu] = tag(cpu, state);
-}
-
-static void open_all(void)
-{
-	set_all(tags[BY_CPU], OPEN);
-	set_all(tags[BY_CID], OPEN);
-}
-
-static void force(enum by by)
-{
-	set_all(tags[by], CLOSED);
-	tags[by] = forced_tag[by] + RSEQ_OP_TAGS_BEFORE;
-}
-
-/* Scenario D. Several threads may fork at once. */
-static __thread uint64_t signals_of_fork __attribute__((tls_model("initial-exec")));
-
-static void before_fork(void)
-{
-	block_signals(&signals_of_fork);
-}
-
-static void after_fork(void)
-{
-	restore_signals(&signals_of_fork);
-}
-
-static void after_fork_in_child(void)
-{
-	open_all();
-	DELAY_POINT();
-	after_fork();
-}
-
-void guard_init(void)
-{
-	if (config.force_fallback || fence_method() == FENCE_NOTHING) {
-		force(BY_CPU);
-		force(BY_CID);
-	}
-	open_all();
-	pthread_atfork(before_fork, after_fork, after_fork_in_child);
+	return tag < 0;
 }
 
 const int64_t *guard_tags(enum by by)
@@ -228,28 +192,14 @@ const int64_t *guard_tags(enum by by)
 	return tags[by];
 }
 
+static _Atomic int64_t *tag_of(struct place at)
+{
+	return (_Atomic int64_t *)&tags[at.by][at.index];
+}
+
 static int64_t look(struct place at)
 {
 	return atomic_load_explicit(tag_of(at), memory_order_relaxed);
-}
-
-bool guard_is_open(struct place at)
-{
-	return look(at) == tag(at.index, OPEN);
-}
-
-bool guard_is_leased(struct place at)
-{
-	return leased(look(at));
-}
-
-/* Wait for the CPU to be open, but not for long: the holder may be in a debugger. */
-void guard_wait_open(struct place at)
-{
-	int i;
-
-	for (i = 0; i < SPINS && !guard_is_open(at); i++)
-		rseq_op_cpu_relax();
 }
 
 static bool change(struct place at, int64_t from, int64_t to)
@@ -257,59 +207,88 @@ static bool change(struct place at, int64_t from, int64_t to)
 	return atomic_compare_exchange_strong(tag_of(at), &from, to);
 }
 
-static void futex(struct place at, int op, int32_t value)
+static void use_second_table(enum by by)
 {
-	bool little_endian = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+	int i;
 
-	raw_syscall(SYS_futex, (long)((int32_t *)tag_of(at) + little_endian),
-		    op | FUTEX_PRIVATE_FLAG, value, 0, 0, 0);
+	for (i = 0; i < NR_TAGS; i++)
+		second_table[by][i] = UNOPENED;
+	tags[by] = second_table[by] + RSEQ_OP_TAGS_BEFORE;
 }
 
-/* Somebody holds the guard who has to open it. */
-static bool held(struct place at, int64_t t)
+void guard_init(void)
 {
-	return t == tag(at.index, CLOSED) || t == tag(at.index, CONTENDED);
-}
-
-int64_t guard_close(struct place at)
-{
-	enum state to = CLOSED;
-	int64_t was;
-
-	guard_wait_open(at);
-	for (;;) {
-		was = look(at);
-		DELAY_POINT();
-		if (!held(at, was)) {
-			/* scenario A: (a); scenario F: (j) */
-			if (change(at, was, tag(at.index, to)))
-				return was;
-			continue;
-		}
-		/* From here nobody knows whether others sleep: whoever closes says they do. */
-		to = CONTENDED;
-		change(at, tag(at.index, CLOSED), tag(at.index, CONTENDED));
-		DELAY_POINT();
-		futex(at, FUTEX_WAIT, CONTENDED);
+	if (config.force_fallback) {
+		use_second_table(BY_CPU);
+		use_second_table(BY_CID);
 	}
 }
 
-static void open_to(struct place at, int64_t to)
+/* Several threads may do this at once, while others use the guards that they find open. */
+void guard_open_all(void)
+{
+	struct place at;
+
+	if (fence_method() == FENCE_NOTHING)
+		return;
+	for (at.index = 0; at.index < rseq_op_cpus; at.index++) {
+		at.by = BY_CPU;
+		change(at, UNOPENED, open_tag(at.index));
+		at.by = BY_CID;
+		change(at, UNOPENED, open_tag(at.index));
+	}
+}
+
+static bool is_open(struct place at)
+{
+	return look(at) == open_tag(at.index);
+}
+
+bool guard_is_owned(struct place at)
+{
+	return owner_lock_is_owned(&locks[at.by][at.index]);
+}
+
+bool guard_is_leased(struct place at)
+{
+	return is_lease(look(at));
+}
+
+/* Wait for the guard to be open, but not for long: its owner may be stopped by a debugger. */
+void guard_wait_open(struct place at)
+{
+	int i;
+
+	for (i = 0; i < SPINS && !is_open(at); i++)
+		rseq_op_cpu_relax();
+}
+
+int64_t guard_close(struct place at, uint32_t tid)
+{
+	owner_lock(&locks[at.by][at.index], tid);
+	DELAY_POINT();
+	/* scenario A: (a); scenario F: (j) */
+	return atomic_exchange(tag_of(at), closed_tag(at.index));
+}
+
+bool guard_was_open(struct place at, int64_t was)
+{
+	return was == open_tag(at.index);
+}
+
+static void open_to(struct place at, int64_t tag)
 {
 	/* scenario A: (d) */
-	if (atomic_exchange_explicit(tag_of(at), to, memory_order_release) ==
-	    tag(at.index, CONTENDED)) {
-		DELAY_POINT();
-		futex(at, FUTEX_WAKE, 1);
-	}
+	atomic_store_explicit(tag_of(at), tag, memory_order_release);
+	DELAY_POINT();
+	owner_unlock(&locks[at.by][at.index]);
 }
 
 void guard_open(struct place at, bool sequences)
 {
-	open_to(at, tag(at.index, sequences ? OPEN : BARRED));
+	open_to(at, sequences ? open_tag(at.index) : closed_tag(at.index));
 }
 
-/* Nobody has stored anything since, so a lease is as good as it was. */
 void guard_undo(struct place at, int64_t was)
 {
 	open_to(at, was);
@@ -320,11 +299,11 @@ bool guard_lease(struct place at, int64_t *lease)
 	*lease = lease_of(at.index, lease);
 	guard_wait_open(at);
 	DELAY_POINT();
-	return change(at, tag(at.index, OPEN), *lease);		/* scenario F: (a) */
+	return change(at, open_tag(at.index), *lease);		/* scenario F: (a) */
 }
 
 void guard_end_lease(struct place at, int64_t lease, bool sequences)
 {
 	/* scenario F: (d) */
-	change(at, lease, tag(at.index, sequences ? OPEN : BARRED));
+	change(at, lease, sequences ? open_tag(at.index) : closed_tag(at.index));
 }

@@ -30,6 +30,15 @@ void restore_signals(const uint64_t *old);
 /* probe.c: the same, of a call that a seccomp filter might kill for. */
 long probe(long nr, long a, long b, long c, long d);
 
+/* May the kernel be asked when the library is loaded? No filter can kill for it then. */
+bool probe_allowed_at_load(void);
+
+/* Is the calling thread the only one? False where that cannot be told. */
+bool probe_single_threaded(void);
+
+/* init.c: ask the kernel what it offers, if that has not been done. */
+void library_ready(void);
+
 /* Whose data it is: that of a CPU, or of a concurrency ID. */
 enum by { BY_CPU, BY_CID };
 struct place {
@@ -73,17 +82,19 @@ void config_init(void);
 
 /* guard.c: closing a place to the sequences of this process. */
 void guard_init(void);
+void guard_open_all(void);
 const int64_t *guard_tags(enum by by);
-bool guard_is_open(struct place at);
 void guard_wait_open(struct place at);
-
+bool guard_is_owned(struct place at);	/* a vector may be running */
 bool guard_is_leased(struct place at);
 
 /*
- * Close it, and open it again; or undo that, where nothing could be done. guard_close() returns
- * the tag as it was: < 0 is a lease, so that all CPUs have to be fenced.
+ * Close it, and open it again; or undo that, where nothing could be done. @tid is gettid(2) of the
+ * calling thread. guard_close() returns the tag as it was: where that was not open, all CPUs have to
+ * be fenced.
  */
-int64_t guard_close(struct place at);
+int64_t guard_close(struct place at, uint32_t tid);
+bool guard_was_open(struct place at, int64_t was);
 void guard_open(struct place at, bool sequences);
 void guard_undo(struct place at, int64_t was);
 
@@ -103,6 +114,7 @@ enum fence_method {
 };
 void fence_init(void);
 enum fence_method fence_method(void);
+bool fence_membarrier_works(void);
 int fence_register(void);
 int fence(struct place at);
 int fence_all(void);

@@ -19,7 +19,9 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
 
+#include "incarnation.h"
 #include "internal.h"
 
 int membarrier_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops)
@@ -52,6 +54,38 @@ static bool fence_again(struct place at, bool area_is_ours)
 	       !fence_elsewhere(at, area_is_ours);	/* scenario A: (e) */
 }
 
+/*
+ * gettid(2). Where the area of the calling thread is its own, so is the rest of its thread-local
+ * storage, and the ID can be kept there; but not beyond a fork.
+ */
+static uint32_t thread_id(bool area_is_ours)
+{
+	static __thread struct {
+		uint32_t tid;
+		uint16_t incarnation;
+	} kept __attribute__((tls_model("initial-exec")));
+	uint16_t now = rseq_op_incarnation();
+	uint32_t tid;
+
+	if (area_is_ours && kept.tid && kept.incarnation == now)
+		return kept.tid;
+	tid = (uint32_t)raw_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	if (area_is_ours) {
+		kept.incarnation = now;
+		kept.tid = tid;
+	}
+	return tid;
+}
+
+/*
+ * Fence one CPU, scenario A: (b). If the guard was leased, or was left closed, a sequence may run
+ * anywhere, so fence all, scenarios F and G: (k).
+ */
+static int fence_closed(struct place at, int64_t was, bool area_is_ours)
+{
+	return guard_was_open(at, was) ? fence_elsewhere(at, area_is_ours) : fence_all();
+}
+
 static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
 		       bool area_is_ours)
 {
@@ -60,10 +94,9 @@ static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct pla
 	int ret;
 
 	block_signals(&signals);
-	was = guard_close(at);	/* scenario A: (a) */
+	was = guard_close(at, thread_id(area_is_ours));	/* scenario A: (a) */
 	DELAY_POINT();
-	/* scenario A: (b); scenario F: (k), as who had a lease may be anywhere */
-	ret = was < 0 ? fence_all() : fence_elsewhere(at, area_is_ours);
+	ret = fence_closed(at, was, area_is_ours);
 	DELAY_POINT();
 	if (ret) {
 		guard_undo(at, was);
@@ -71,7 +104,7 @@ static int run_guarded(const struct cpu_op *ops, unsigned int nr_ops, struct pla
 		bool sequences;
 
 		ret = interp_run(ops, nr_ops);
-		sequences = fence_again(at, area_is_ours);
+		sequences = fence_method() != FENCE_NOTHING && fence_again(at, area_is_ours);
 		DELAY_POINT();
 		guard_open(at, sequences);	/* scenario A: (d) */
 	}

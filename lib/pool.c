@@ -28,6 +28,7 @@
 #include <rseq_op/pool.h>
 
 #include "delay.h"
+#include "incarnation.h"
 #include "syscall.h"
 
 #define POISON		0x5a
@@ -54,7 +55,7 @@ struct rseq_op_pool {
 	unsigned int flags;
 	int fd;				/* of the file, or -1 */
 	size_t nr_ranges;		/* in the file */
-	uint64_t maker;			/* identity of the process that allocates; 0: attached */
+	uint16_t maker;			/* incarnation of the process that allocates; 0: attached */
 };
 
 /*
@@ -66,15 +67,23 @@ struct rseq_op_pool {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int fork_handled = ENOMEM;	/* 0 or an errno */
 
+/*
+ * How often the calling thread has taken the lock. That is more than once when another fork handler,
+ * which runs after ours, forks or uses a pool itself.
+ */
+static __thread unsigned int depth __attribute__((tls_model("initial-exec")));
+
 static void take_lock(void)
 {
-	pthread_mutex_lock(&lock);
+	if (!depth++)
+		pthread_mutex_lock(&lock);
 	DELAY_POINT();
 }
 
 static void release_lock(void)
 {
-	pthread_mutex_unlock(&lock);
+	if (!--depth)
+		pthread_mutex_unlock(&lock);
 }
 
 __attribute__((constructor(101)))
@@ -107,49 +116,12 @@ static void unmap(char *base, size_t size)
 }
 
 /*
- * Which process this is: a number that no ancestor has. The kernel clears the page in a child
- * of fork(), by whatever call and in whatever PID namespace the child was made. So in a child
- * the word is 0 until the child makes a SHARED pool itself. A child that shares the memory of
- * its parent, see vfork(2), shares the pools' bookkeeping too, and is the same process here.
+ * A child of fork(), in whatever PID namespace, is not the maker. A child that shares the memory of
+ * its parent, see vfork(2), shares the pools' bookkeeping too, and counts as the same process.
  */
-static _Atomic uint64_t *identity;
-static uint64_t last_identity;		/* of this process and its ancestors */
-
-static int map_identity(void)
-{
-	long page = map_file(-1, 0, page_size());
-	long ret;
-
-	if (raw_failed(page))
-		return (int)page;
-	ret = raw_syscall(SYS_madvise, page, (long)page_size(), MADV_WIPEONFORK, 0, 0, 0);
-	if (ret)
-		unmap((char *)page, page_size());
-	else
-		identity = (_Atomic uint64_t *)page;
-	return (int)ret;
-}
-
-/* 0 or -errno. */
-static int take_identity(uint64_t *mine)
-{
-	int ret = 0;
-
-	take_lock();
-	if (!identity)
-		ret = map_identity();
-	if (!ret) {
-		if (!*identity)
-			*identity = ++last_identity;
-		*mine = *identity;
-	}
-	release_lock();
-	return ret;
-}
-
 static bool is_maker(const struct rseq_op_pool *pool)
 {
-	return pool->maker && pool->maker == *identity;
+	return pool->maker && pool->maker == rseq_op_incarnation();
 }
 
 /* libc may set errno here, even where the call succeeds. */
@@ -628,8 +600,10 @@ int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int fl
 	for (p->size = sizeof(intptr_t); p->size < size; p->size *= 2)
 		;
 	p->nr_items = (RSEQ_OP_STRIDE - guard_size(flags)) / p->size;
-	if (flags & RSEQ_OP_POOL_SHARED)
-		ret = take_identity(&p->maker) ?: file_new(&p->fd);
+	if (flags & RSEQ_OP_POOL_SHARED) {
+		p->maker = rseq_op_incarnation();
+		ret = p->maker ? file_new(&p->fd) : -EOPNOTSUPP;
+	}
 	if (ret)
 		release(p);
 	else

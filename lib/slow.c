@@ -10,6 +10,7 @@
 
 struct slow slow_begin(enum by by, int index, int outcome, uintptr_t site)
 {
+	library_ready();
 	return (struct slow){
 		.at = { by, index }, .site = site, .tags = guard_tags(by), .outcome = outcome,
 	};
@@ -56,7 +57,7 @@ static bool retry_elsewhere(struct slow *s)
 static bool valid(struct place at)
 {
 	return at.by == BY_CPU ? cpus_possible(at.index) :
-		at.index >= 0 && at.index < rseq_op_nr_cpus();
+		at.index >= 0 && at.index < rseq_op_cpus;
 }
 
 bool slow_retry(struct slow *s)
@@ -68,6 +69,12 @@ bool slow_retry(struct slow *s)
 		s->entered = true;
 		if (!valid(s->at))
 			return give_up(s, COUNT_REMOTE);
+		/*
+		 * An attempt that finds the thread unregistered registers it. Where there is no
+		 * attempt it is done here: rseq_op_current_cpu() relies on the registration.
+		 */
+		if (area_cpu() < 0 && (config.force_fallback || fence_method() == FENCE_NOTHING))
+			area_register_thread();
 		if (fence_method() == FENCE_NOTHING)
 			return give_up(s, area_cpu() < 0 ? COUNT_UNREGISTERED : COUNT_CLOSED);
 		if (config.force_fallback)

@@ -13,8 +13,11 @@ static bool sequences(void)
 	return config.force_fallback != 1;
 }
 
-/* An invalid vector is never worth a try elsewhere. */
-static int not_tried(const struct cpu_op *ops, unsigned int nr_ops)
+/*
+ * An invalid vector is never worth a try elsewhere. (Not inline: the copy would be on the stack
+ * of rseq_op() for every vector.)
+ */
+static __attribute__((noinline)) int not_tried(const struct cpu_op *ops, unsigned int nr_ops)
 {
 	struct cpu_op copy[CPU_OP_VEC_LEN_MAX];
 	int ret = membarrier_fetch(copy, ops, nr_ops);
@@ -29,6 +32,7 @@ int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int
 	struct program p;
 	struct slow s;
 
+	library_ready();
 	if (flags & ~RSEQ_OP_TRY || !cpus_possible(cpu))
 		return -EINVAL;
 	if (!sequences() || !program_make(&p, ops, nr_ops)) {

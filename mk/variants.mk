@@ -20,16 +20,7 @@ musl_tests := unit/exec unit/fork unit/librseq unit/life unit/meddle unit/ops \
 	      unit/reasons unit/signal unit/sites unit/typed unit/vector numa/fences \
 	      numa/increments numa/leases numa/typed singlestep/step fuzz/vectors
 
-.PHONY: check-sanitizers check-delays check-i386 check-musl $(variants) FORCE
-
-check-sanitizers: deps asan tsan ## The tests under ASan, UBSan and TSan, on this machine
-	$(Q)tests/check sanitizers
-
-check-delays: deps delays ## The tests with a delay between any two steps
-	$(Q)tests/check delays
-
-check-i386: deps ## The tests as 32-bit programs, on this machine
-	$(Q)tests/check i386
+.PHONY: check-musl $(variants) FORCE
 
 check-musl: deps musl ## The tests that need neither pools nor glibc, with musl, on this machine
 	$(Q)tests/run --label musl $(musl_tests:%=build/musl/tests/%)

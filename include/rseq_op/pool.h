@@ -74,8 +74,9 @@ struct rseq_op_pool;
  * Return: 0, or
  *	-EINVAL		@pool is NULL; @size, @flags
  *	-ENOMEM		no memory
- *	-EOPNOTSUPP	SHARED, but there is no cpu_opv(2): the emulation does not
- *			exclude other processes
+ *	-EOPNOTSUPP	SHARED, but there is no cpu_opv(2), and the emulation does not
+ *			exclude other processes; or a filter refuses madvise(2), by which
+ *			the pool tells its maker from a child of fork()
  *	-errno		SHARED: of memfd_create(2)
  */
 int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int flags);

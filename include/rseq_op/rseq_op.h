@@ -32,11 +32,12 @@
  *		-ENOTRECOVERABLE  the process was restored from a checkpoint on a machine
  *			with other possible CPUs
  *
- * Context: any thread, registered with rseq(2) or not, and signal handlers, also
- * one that interrupts an operation on the same CPU's data. Not in a critical
- * section of rseq; not before constructors run (.preinit_array, IFUNC resolvers);
- * not in a child of vfork(), but for vectors that are no sequence; nor in that of a
- * fork that is not libc's fork().
+ * Context: any thread, whether registered with rseq(2) or not; signal handlers, also one that
+ * interrupts an operation on the same CPU's data; the child of a fork, however it is made. Do not call
+ * operations in a critical section of rseq, nor before the constructors of the program run
+ * (.preinit_array, IFUNC resolvers). In a process that shares the memory of another one (a child of
+ * vfork(), or of clone() with CLONE_VM and without CLONE_THREAD), call rseq_op_fence(),
+ * rseq_op_fence_all(), and rseq_op() with vectors that cannot run as a restartable sequence.
  *
  * Ordering: an operation happens entirely before or entirely after any other for
  * the same CPU, whatever way the two take, and sees its effects. Towards code

@@ -3,7 +3,7 @@
 #define DELAYS_H
 
 /*
- * For "make check-delays", included before all else: whoever is between two steps stays there
+ * For "make check-all PART=delays", included before all else: whoever is between two steps stays there
  * for longer, so that others come upon it more often. Between the steps of a sequence, for
  * about a microsecond; between those of the slow path, for a while drawn at random.
  */

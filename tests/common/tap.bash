@@ -86,6 +86,13 @@ $output"
 	fi
 }
 
+# kernels [VERSION...]: these, or all that the tree has a series for.
+kernels()
+{
+	[ $# -gt 0 ] || set -- kernel-patches/linux-*
+	printf '%s\n' "${@#kernel-patches/linux-}"
+}
+
 finish()
 {
 	[ "$number" -gt 0 ] || fail "there is something to test"

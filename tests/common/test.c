@@ -96,6 +96,13 @@ int other_cpu(int cpu)
 	return -1;
 }
 
+bool always_by_backend(void)
+{
+	const char *forced = getenv("RSEQ_OP_FORCE_FALLBACK");
+
+	return (forced && !strcmp(forced, "1")) || rseq_op_backend(NULL) == RSEQ_OP_BACKEND_GUARD;
+}
+
 uint32_t next_random(uint32_t *state)
 {
 	/* xorshift32 */

@@ -59,6 +59,9 @@ int allowed_cpu(int i);
 /* A possible CPU that is not this one, or -1. */
 int other_cpu(int cpu);
 
+/* Does every operation of this run take the backend, as its environment asks? */
+bool always_by_backend(void);
+
 /* A number that differs from call to call, the same in every run. */
 uint32_t next_random(uint32_t *state);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "threads.h"
 
@@ -66,6 +68,19 @@ void wrong(struct worker *w, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(w->what, sizeof(w->what), format, ap);
 	va_end(ap);
+}
+
+long call_of_sleeper(int tid)
+{
+	char path[64], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	return *text >= '0' && *text <= '9' ? atol(text) : -1;
 }
 
 void sleep_ms(int ms)

@@ -36,6 +36,9 @@ void finish_workers(struct worker *w, int n);
 /* Note a fault. */
 void wrong(struct worker *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The system call in which a thread of this process sleeps, or -1. */
+long call_of_sleeper(int tid);
+
 void sleep_ms(int ms);
 uint64_t now_ms(void);
 

@@ -15,7 +15,7 @@
 struct vector_change {
 	unsigned int at;
 	unsigned int len;	/* 0 ends the list */
-	uint64_t value;
+	uint64_t value;		/* of more than 8 bytes: where they were copied from */
 };
 
 struct vector_case {
@@ -24,6 +24,9 @@ struct vector_case {
 	unsigned int nr_ops;
 	int result;		/* of rseq_op() */
 	struct vector_change changes[4];
+	struct {
+		unsigned int to, from, len;
+	} copied;		/* what the vector copies, where that is long */
 };
 
 extern uint8_t vector_memory[VECTOR_MEMORY];
@@ -37,5 +40,17 @@ extern const size_t nr_vector_cases;
 typedef int (*vector_fn)(const struct cpu_op *ops, unsigned int nr_ops, int cpu,
 			 unsigned int flags);
 void check_vectors(vector_fn run, int cpu, int but);
+
+/* For each operation: a bit that it does not use is set, which is -EINVAL. */
+void check_unused_bits(vector_fn run, int cpu);
+
+/* For each operand in memory: it is not accessible, which is -EFAULT, or -EAGAIN if expected. */
+void check_inaccessible_operands(vector_fn run, int cpu);
+
+/*
+ * A vector that stores to its own second operation runs as it was when the call began: the
+ * caller's copy is read once. Fails the test otherwise.
+ */
+void check_vector_changes_itself(vector_fn run, int cpu);
 
 #endif /* VECTORS_H */

@@ -172,19 +172,43 @@ static void test_fault_resolved_after_signals_all_or_nothing(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/*
+ * The child waits for its fault: it is in cpu_opv(2), and asleep. A process that is about to
+ * enter the call, or has left it, is in no call or in another one.
+ */
+static bool waits_in_call(pid_t pid)
+{
+	char path[64], line[256] = "";
+	long nr = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (fgets(line, sizeof(line), f) && sscanf(line, "%ld", &nr) != 1)
+		nr = -1;	/* "running" */
+	fclose(f);
+	return nr == NR_CPU_OPV;
+}
+
 static void check_kill(const struct wait *wait)
 {
-	uint64_t end = now_ms() + GIVE_UP_MS;
-	int status = 0;
 	pid_t pid = fork(), ended;
+	int status = 0;
+	uint64_t end;
 
 	if (!pid) {
 		map_watched(wait->mode);
 		run_waiting(wait, false);
 		_exit(1);
 	}
-	sleep_ms(200);
+	while (!waits_in_call(pid)) {
+		assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+		sleep_ms(10);
+	}
 	kill(pid, SIGKILL);
+	end = now_ms() + GIVE_UP_MS;
 	do {
 		sleep_ms(10);
 		ended = waitpid(pid, &status, WNOHANG);

@@ -1,54 +1,59 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guard protocol (lib/guard.c) as a model: two threads with sequences share a CPU, one
- * of them with a signal handler that does a sequence too; two holders, on other CPUs or on
- * this one, run a vector each by closing the CPU, fencing, two loads and stores, and opening
- * it.
+ * The guard protocol (lib/guard.c) as a model. Two threads with sequences share a CPU; a signal
+ * handler of one of them runs a sequence, too. Two more threads, on other CPUs or on this one, run a
+ * vector each: they take the lock, close the guard, fence, load and store twice, open the guard and
+ * give the lock back. A sequence that finds the guard closed either starts over or runs as a
+ * vector.
  *
- * Each adds 1 to both words. The sequences do it by one store, as a word of two halves;
- * a vector, in two steps. Checked: at the end both are what was added, whoever interleaved
- * with whom (no update is lost); a sequence never sees the halves differ (a vector is seen
- * whole); nobody waits for ever (no invalid end state).
+ * Each adds 1 to both words. A sequence does so by one store, as a word of two halves; a vector in
+ * two steps. Checked: at the end both words are the sum of what was added, whoever interleaved with
+ * whom (no update is lost); no sequence sees the halves differ (a vector is seen whole); nobody
+ * waits for ever (no invalid end state).
  *
- * The kernel: who is preempted, or interrupted by a signal, inside a sequence starts over.
- * fence() makes whoever is inside one start over.
+ * The kernel: a thread that is preempted, or interrupted by a signal, inside a sequence starts over.
+ * fence() makes every thread that is inside a sequence start over.
  *
- * Compile-time choices, each of which must find a counterexample, but WEAK, HERE and FORKED alone:
+ * Compile-time choices. WEAK, HERE, DIES and FORKED alone are variants of the protocol; each of the
+ * others must find a counterexample:
  *	NO_FENCE	without fence (b)
  *	WEAK		loads may pass loads: the word is loaded before the tag
  *	NO_SECOND_FENCE	with WEAK: without fence (e)
  *	NO_ABORT	preemption does not abort: what rseq(2) is for
- *	NO_CLOSE	the holder does not close the guard
- *	LATE_CLOSE	the holder closes it after the fence
- *	HERE		the holder may find itself on the CPU, and does not fence then; with
+ *	NO_CLOSE	the owner does not close the guard
+ *	LATE_CLOSE	the owner closes it after the fence
+ *	HERE		the owner may find itself on the CPU, and does not fence then; with
  *			EARLY_LOOK it looks before it closes
- *	SIGNALS_OPEN	the holder's signals are not blocked
- *	FORKED		a child whose guard is closed by nobody, and thread 0 forked; with
- *			NO_CHILD_HANDLER it is not opened in the child, with
- *			FORK_SIGNALS_OPEN signals are not blocked until it is
+ *	SIGNALS_OPEN	the signals of a thread that runs a vector are not blocked
+ *	DIES		one more thread takes the lock and dies, before or after it has closed the
+ *			guard, or after its fence or its vector; with NOT_TAKEN_OVER the lock of a dead owner is
+ *			not taken over, with NOT_FENCED_AGAIN the next owner does not fence where it finds
+ *			the guard closed
+ *	FORKED		a child of fork(): the guard was closed by a thread that does not exist there
  */
 
 #define THREADS 2
 #ifndef SWITCHES
-# define SWITCHES 5
+# define SWITCHES 4
 #endif
-#define HOLDER 2		/* which one makes no difference: it is in no sequence */
+#define OWNER 2			/* on_cpu: one of those that run vectors, no matter which */
 
+/* Who has the lock. */
+#define NOBODY	0
+#define DEAD	9
+
+byte lock = NOBODY;
 bool closed;			/* the CPU's tag */
 byte left, right;		/* the data */
 byte added;
-byte ended;			/* of the two threads and the two holders */
+byte ended;
 
-byte on_cpu;			/* the thread that runs on the CPU, or HOLDER */
-bool inside[THREADS + 1];			/* in a sequence: two threads, and the handler */
+byte on_cpu;			/* the thread that runs on the CPU, or OWNER */
+bool inside[THREADS + 1];	/* in a sequence: two threads, and the handler */
 bool must_abort[THREADS + 1];
 bool in_handler;		/* thread 0 runs its handler */
+bool blocked;			/* thread 0 has blocked its signals */
 bool handler_done;
-#ifdef FORKED
-bool forking = true;		/* in the child, before the guard is open */
-#else
-bool forking;
-#endif
 bool thread_done[THREADS];
 
 /* On the CPU: thread 0 itself only outside of its handler, which is number 2. */
@@ -60,24 +65,21 @@ bool thread_done[THREADS];
 	must_abort[1] = must_abort[1] || inside[1];			\
 	must_abort[2] = must_abort[2] || inside[2]
 
-#ifdef FORK_SIGNALS_OPEN
-#define SIGNALS	true
+#ifdef NOT_TAKEN_OVER
+# define IS_FREE	(lock == NOBODY)
 #else
-#define SIGNALS	!forking
+# define IS_FREE	(lock == NOBODY || lock == DEAD)
 #endif
-
-#define LOOK	here = (on_cpu == HOLDER)	/* at the CPU, scenario E */
 
 inline fence()
 {
-	if
-	:: here -> skip
-	:: else -> d_step { ABORT_ALL }
-	fi
+	d_step { ABORT_ALL }
 }
 
+#define LOOK	here = (on_cpu == OWNER)	/* at the CPU, scenario E */
+
 /*
- * Preemption at any moment, SWITCHES times, and the one signal. Who has ended makes room:
+ * Preemption at any moment, SWITCHES times, and the one signal. A thread that has ended makes room:
  * so that what is left in the end, where nothing goes on, is a deadlock.
  */
 active proctype kernel()
@@ -85,30 +87,29 @@ active proctype kernel()
 	byte switches;
 
 end:	do
-	:: atomic { (on_cpu == HOLDER || thread_done[on_cpu]) &&
+	:: atomic { (on_cpu == OWNER || thread_done[on_cpu]) &&
 		    !(thread_done[0] && thread_done[1]) ->
 		    if
 		    :: !thread_done[0] -> on_cpu = 0
 		    :: !thread_done[1] -> on_cpu = 1
 		    fi }
 	:: atomic {
-		switches < SWITCHES && !forking ->
+		switches < SWITCHES ->
 		switches++;
 		if
 		:: on_cpu != 0 -> on_cpu = 0
 		:: on_cpu != 1 -> on_cpu = 1
 #ifdef HERE
-		:: on_cpu != HOLDER -> on_cpu = HOLDER
+		:: on_cpu != OWNER -> on_cpu = OWNER
 #endif
 		fi;
 #ifndef NO_ABORT
-		/* Whoever was inside a sequence starts over when it runs again. */
+		/* A thread that was inside a sequence starts over when it runs again. */
 		ABORT_ALL;
 #endif
 	   }
 	:: atomic {
-		on_cpu == 0 && !in_handler && !handler_done && !thread_done[0] &&
-		SIGNALS ->
+		on_cpu == 0 && !in_handler && !handler_done && !thread_done[0] && !blocked ->
 		in_handler = true;
 #ifndef NO_ABORT
 		must_abort[0] = must_abort[0] || inside[0];
@@ -118,10 +119,77 @@ end:	do
 }
 
 /*
+ * A vector: the thread may be anywhere, and be preempted at any step, which makes no difference to it.
+ * Thread 0 does not go on while it runs its handler. may_be_here: it may find itself on the CPU.
+ */
+#define GOES_ON(me)	(me != 0 || !in_handler)
+
+#define VECTOR(me, id, l, r, here, was_closed, may_be_here)		\
+	EARLY_CLOSE(id, was_closed, may_be_here)			\
+	LOOK_AT_CPU(may_be_here);					\
+	FIRST_FENCE;							\
+	LATE_CLOSE_(id, was_closed)					\
+	l = left;							\
+	left = l + 1;							\
+	r = right;							\
+	right = r + 1;							\
+	SECOND_FENCE(may_be_here);					\
+	atomic { GOES_ON(me) -> added++; closed = false };	/* (d) */ \
+	lock = NOBODY
+
+#ifdef NO_CLOSE
+# define CLOSE(was_closed)	skip
+#else
+# define CLOSE(was_closed)	was_closed = closed; closed = true	/* (a) */
+#endif
+#define TAKE(id)	atomic { IS_FREE -> lock = id }
+#ifdef LATE_CLOSE
+# define EARLY_CLOSE(id, was_closed, may_be_here)	TAKE(id);
+# define LATE_CLOSE_(id, was_closed)	atomic { CLOSE(was_closed) };
+#elif defined(EARLY_LOOK)
+# define EARLY_CLOSE(id, was_closed, may_be_here)	TAKE(id); here = may_be_here && (on_cpu == OWNER);	\
+	atomic { CLOSE(was_closed) };
+# define LATE_CLOSE_(id, was_closed)
+#else
+# define EARLY_CLOSE(id, was_closed, may_be_here)	TAKE(id); atomic { CLOSE(was_closed) };
+# define LATE_CLOSE_(id, was_closed)
+#endif
+#ifdef EARLY_LOOK
+# define LOOK_AT_CPU(may_be_here)	skip
+#else
+# define LOOK_AT_CPU(may_be_here)	here = may_be_here && (on_cpu == OWNER)	/* (h) */
+#endif
+#ifdef NO_FENCE
+# define FIRST_FENCE	skip
+#elif defined(NOT_FENCED_AGAIN)
+# define FIRST_FENCE						\
+	if							\
+	:: here || was_closed -> skip				\
+	:: else -> fence()					\
+	fi
+#else
+# define FIRST_FENCE						\
+	if							\
+	:: here && !was_closed -> skip				\
+	:: else -> fence()			/* (b), (k) */	\
+	fi
+#endif
+#if defined(WEAK) && !defined(NO_SECOND_FENCE)
+# define SECOND_FENCE(may_be_here)				\
+	here = may_be_here && (on_cpu == OWNER);		\
+	if							\
+	:: here -> skip						\
+	:: else -> fence()			/* (e) */	\
+	fi
+#else
+# define SECOND_FENCE(may_be_here)	skip
+#endif
+
+/*
  * A sequence, until it has committed; a step is taken only while the thread has the CPU.
  * Tag and word are looked at in steps of their own, and anything may come between.
  */
-#define OPERATION(me, l, r, early)					\
+#define OPERATION(me, l, r, early, here, was_closed)			\
 	do								\
 	:: atomic { RUNS(me) -> inside[me] = true; must_abort[me] = false; \
 		    early = false };					\
@@ -130,7 +198,13 @@ end:	do
 	   :: atomic { RUNS(me) && must_abort[me] -> inside[me] = false } \
 	   :: atomic { RUNS(me) && !must_abort[me] && closed ->		\
 		       inside[me] = false };				\
-	      !closed							\
+	      if							\
+	      :: !closed						\
+	      :: atomic { RUNS(me) -> BLOCK(me) };			\
+		 VECTOR(me, 1, l, r, here, was_closed, false);	\
+		 UNBLOCK(me);						\
+		 break							\
+	      fi							\
 	   :: atomic { RUNS(me) && !must_abort[me] && !closed -> skip }; \
 	      if							\
 	      :: atomic { RUNS(me) && must_abort[me] -> inside[me] = false } \
@@ -150,6 +224,14 @@ end:	do
 	   fi								\
 	od
 
+#ifdef SIGNALS_OPEN
+# define BLOCK(me)	skip
+# define UNBLOCK(me)	skip
+#else
+# define BLOCK(me)	blocked = blocked || me == 0
+# define UNBLOCK(me)	blocked = blocked && me != 0
+#endif
+
 #ifdef WEAK
 #define PASS(me, l, r, early)						\
 	   if								\
@@ -163,81 +245,77 @@ end:	do
 proctype thread(byte me)
 {
 	byte l, r;
-	bool early;
+	bool early, here, was_closed;
 
-	OPERATION(me, l, r, early);
+	OPERATION(me, l, r, early, here, was_closed);
 	atomic { RUNS(me) -> thread_done[me] = true; ended++ }
 }
 
 proctype handler()
 {
 	byte l, r;
-	bool early;
+	bool early, here, was_closed;
 
 end:	in_handler;
-	OPERATION(2, l, r, early);
+	OPERATION(2, l, r, early, here, was_closed);
 	atomic { handler_done = true; in_handler = false }
 }
 
-proctype holder()
+proctype owner()
 {
 	byte l, r;
-	bool here;
+	bool here, was_closed;
 
-#ifdef LATE_CLOSE
-	fence();
-#endif
-#ifdef EARLY_LOOK
-	LOOK;
-#endif
-#ifndef NO_CLOSE
-	atomic { !closed -> closed = true };		/* (a) */
-#endif
-#ifdef SIGNALS_OPEN
-	if
-	:: true -> !closed				/* its handler wants to close it, too */
-	:: true
-	fi;
-#endif
-#ifndef EARLY_LOOK
-	LOOK;						/* (h) */
-#endif
-#if !defined(NO_FENCE) && !defined(LATE_CLOSE)
-	fence();					/* (b) */
-#endif
-	l = left;
-	left = l + 1;
-	r = right;
-	right = r + 1;
-#if defined(WEAK) && !defined(NO_SECOND_FENCE)
-	LOOK;
-	fence();					/* (e) */
-#endif
-	atomic { added++; closed = false; ended++ }	/* (d) */
+	VECTOR(3, 2, l, r, here, was_closed, true);
+	ended++
 }
+
+/* An owner that dies. Its vector is done whole or not at all: what is cut off is its own loss. */
+proctype mortal()
+{
+	byte l, r;
+	bool here, was_closed;
+
+	TAKE(3);
+	if
+	:: true
+	:: atomic { CLOSE(was_closed) };
+	   if
+	   :: true
+	   :: FIRST_FENCE;
+	      if
+	      :: true
+	      :: l = left;
+		 left = l + 1;
+		 r = right;
+		 atomic { right = r + 1; added++ }
+	      fi
+	   fi
+	fi;
+	atomic { lock = DEAD; ended++ }
+}
+
+#ifdef DIES
+# define ALL	5
+#else
+# define ALL	4
+#endif
 
 init {
 #ifdef FORKED
-	closed = true;		/* by a thread that the child does not have */
-	run handler();
-	/* Thread 0, while there is no other; not while it runs its handler. */
-	atomic {
-		!in_handler;
-# ifndef NO_CHILD_HANDLER
-		closed = false;
-# endif
-		forking = false
-	};
+	atomic { closed = true; lock = DEAD };
 #endif
 	atomic {
-#ifndef FORKED
 		run handler();
-#endif
 		run thread(0); run thread(1);
-		run holder(); run holder()
+		run owner();
+#ifdef DIES
+		run mortal();
+#endif
+		run owner()
 	};
 	atomic {
-		ended == 4 && !in_handler ->
+		ended == ALL && !in_handler ->
 		assert(left == right && left == added)
 	}
 }

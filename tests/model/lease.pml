@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Leases (lib/guard.c, scenario F) as a model: a thread with sequences has a CPU; two threads
- * elsewhere, T1 and T2, lease it, each for a sequence of its own; a signal handler that
- * interrupts T1 anywhere runs a vector for the CPU, as does one thread more, S, and whoever
- * finds the CPU closed or his lease gone. The handler may leave T1 where it is for ever, by
+ * Leases (lib/guard.c, scenario F) as a model. A thread with sequences has a CPU. Two threads
+ * elsewhere, T1 and T2, lease the CPU's guard, each for a sequence of its own. A signal handler that
+ * interrupts T1 anywhere runs a vector for the CPU; so does one more thread, S, and every thread that
+ * finds the guard closed or its lease gone. The handler may leave T1 where it is for ever, by
  * siglongjmp(), or T1 be stopped by a debugger.
  *
- * Each adds 1 to both words: the sequences by one store, as a word of two halves; a vector, in
- * two steps. Checked: at the end both are what was added (no update is lost); no sequence sees
- * the halves differ (a vector is seen whole); nobody waits for ever (no invalid end state).
+ * Each adds 1 to both words: a sequence by one store, as a word of two halves; a vector in two
+ * steps. Checked: at the end both words are the sum of what was added (no update is lost); no sequence
+ * sees the halves differ (a vector is seen whole); nobody waits for ever (no invalid end state).
  *
- * The kernel: who is preempted or interrupted inside a sequence starts over. fence_cpu() makes
- * the sequence on the CPU start over, fence_all() each.
+ * The kernel: a thread that is preempted or interrupted inside a sequence starts over. fence_cpu()
+ * makes the sequence on the CPU start over, fence_all() each.
  *
- * Compile-time choices, each of which must find a counterexample, but WEAK alone:
+ * Compile-time choices. WEAK and DIES alone are variants of the protocol; each of the others must find
+ * a counterexample:
  *	NOT_COMPARED	a sequence by lease does not look at the tag
- *	NO_LEASE_FENCE	without fence (b) behind the lease
- *	NO_TAKER_FENCE	who closes the guard over a lease fences the CPU alone
+ *	NO_LEASE_FENCE	without fence (b) after the lease
+ *	NO_TAKER_FENCE	a thread that closes the guard over a lease fences the CPU alone
  *	ENDED_BLINDLY	a lease is ended whether it is still there or not
  *	SAME_LEASE	those of T1 and T2 do not differ
  *	NOT_TAKEN	nobody closes the guard over a lease
  *	WEAK		loads may pass loads: the word is loaded before the tag; with
  *			NO_SECOND_FENCE, without fence (e) before a lease is ended
+ *	DIES		one more owner of the lock dies after it has closed the guard; with
+ *			NOT_FENCED_AGAIN, the next owner takes a closed guard for one that nobody had leased
  * ALONE leaves T2 out, and PREEMPTIONS limits their number, to be done in seconds.
  */
 
@@ -37,14 +40,24 @@
 # define LEASE(me)	me
 #endif
 
+#define NOBODY	0
+#define SOMEBODY 1
+#define DEAD	2
+
+byte lock = NOBODY;
 byte tag = OPEN;
 byte left, right;		/* the data */
 byte added;
 byte ended;
 #ifdef ALONE
-# define ALL	4
+# define LEASERS 1
 #else
-# define ALL	5
+# define LEASERS 2
+#endif
+#ifdef DIES
+# define ALL	(LEASERS + 4)
+#else
+# define ALL	(LEASERS + 3)
 #endif
 
 /* 0: the sequence on the CPU; 1, 2: those of T1 and T2 */
@@ -73,15 +86,22 @@ inline fence_all()
 }
 
 #ifdef NOT_TAKEN
-# define MAY_CLOSE	(tag == OPEN)
+# define MAY_CLOSE	(tag == OPEN || tag == CLOSED)
 #else
-# define MAY_CLOSE	(tag != CLOSED)
+# define MAY_CLOSE	true
 #endif
 
-/* A vector. Who runs it blocks his signals. */
+#ifdef NOT_FENCED_AGAIN
+# define MAY_BE_LEASED	(tag != OPEN && tag != CLOSED)
+#else
+# define MAY_BE_LEASED	(tag != OPEN)
+#endif
+
+/* A vector. The thread that runs it has blocked its signals. */
 inline vector(l, r, over)
 {
-	atomic { MAY_CLOSE -> over = (tag != OPEN); tag = CLOSED };	/* (a), (j) */
+	atomic { lock != SOMEBODY -> lock = SOMEBODY };
+	atomic { MAY_CLOSE -> over = MAY_BE_LEASED; tag = CLOSED };	/* (a), (j) */
 	if
 #ifndef NO_TAKER_FENCE
 	:: over -> fence_all()						/* (k) */
@@ -97,7 +117,8 @@ inline vector(l, r, over)
 #ifdef WEAK
 	fence_cpu();							/* (e) */
 #endif
-	atomic { added++; tag = OPEN }					/* (d) */
+	atomic { added++; tag = OPEN };					/* (d) */
+	lock = NOBODY
 }
 
 /* Preemption of whoever is inside a sequence. */
@@ -255,17 +276,36 @@ proctype other()
 	ended++
 }
 
+#ifdef DIES
+proctype mortal()
+{
+	atomic { lock != SOMEBODY -> lock = SOMEBODY };
+	if
+	:: true
+	:: tag = CLOSED;
+	   if
+	   :: true
+	   :: fence_all()
+	   fi
+	fi;
+	atomic { lock = DEAD; ended++ }
+}
+#endif
+
 init {
 	atomic {
+#ifdef DIES
+		run mortal();
+#endif
 		run sequence(); run leaser(1); run handler(); run other();
 #ifndef ALONE
 		run leaser(2)
 #endif
 	};
-	/* The CPU is open, or leased to who has gone: anybody can close it. */
+	/* The guard is open; or leased to a thread that has gone, or left closed: anybody can close it. */
 	atomic {
 		ended == ALL || (ended == ALL - 1 && gone) ->
-		assert(left == right && left == added && tag != CLOSED)
+		assert(left == right && left == added && (tag != CLOSED || lock == DEAD))
 	};
 	do		/* all is well, though T1 may be where it is for ever */
 	:: gone = !gone; gone = !gone

@@ -5,10 +5,14 @@
 # nothing is said of the files that they add: by W=1 everywhere, by sparse on x86. And
 # entry 600 of each architecture's table is cpu_opv. Prints TAP.
 #
-# usage: tests/series/builds.sh [full]		(full: more flavours and architectures)
+# usage: tests/series/builds.sh [--short | --full] [KERNEL...]	(default: all)
+#	--short: one configuration for each compiler and architecture
+#	--full: more flavours and architectures
 #
-# Object files lie in the cache of tools/kernel; so does a stamp for each
-# configuration that has passed, named after all that it depends on.
+# Only the objects of the files that the series add or touch are built, with what the
+# kernel's makefiles need for them, and never a whole kernel. Object files are kept in
+# the cache of tools/kernel, and so is a stamp for each configuration that has passed,
+# named after all that it depends on.
 . "$(dirname "$0")/../common/tap.bash"
 
 self=tests/series/builds.sh
@@ -22,6 +26,7 @@ declare -A preemption=(
 	[DYNAMIC]="CONFIG_PREEMPT=y;CONFIG_PREEMPT_DYNAMIC=y"
 )
 declare -A flavour_of=([gcc]=debug [clang]=perf)
+declare -A short=([gcc]="SMP FULL" [clang]="UP NONE")
 declare -A smp=([SMP]="CONFIG_SMP=y" [UP]="# CONFIG_SMP is not set")
 common="CONFIG_EXPERT=y;CONFIG_MMU=y;CONFIG_RSEQ=y;CONFIG_CPU_OPV=y;CONFIG_MEMBARRIER=y"
 lpae="CONFIG_ARCH_MULTIPLATFORM=y;CONFIG_ARCH_MULTI_V7=y;CONFIG_ARM_LPAE=y;CONFIG_AEABI=y"
@@ -168,10 +173,11 @@ x86_rows()
 {
 	local flavour cpus model flavours=("${flavour_of[$group]}")
 
-	[ "$mode" != full ] || flavours=(perf debug kasan trace)
+	[ "$mode" != --full ] || flavours=(perf debug kasan trace)
 	for flavour in "${flavours[@]}"; do
 		for cpus in SMP UP; do
 			for model in "${preemptions[@]}"; do
+				[ "$mode" != --short ] || [ "$cpus $model" = "${short[$group]}" ] || continue
 				tr ';' '\n' <<< "${smp[$cpus]};${preemption[$model]};CONFIG_CPU_OPV=y" \
 					> "$obj/must"
 				tools/kernel config "$kver" "$flavour" |
@@ -187,7 +193,7 @@ arch_rows()
 {
 	local name names=("$group")
 
-	[ "$mode" != full ] || for name in UP 32; do
+	[ "$mode" != --full ] || for name in UP 32; do
 		[ ! -v "arch_settings[$group-$name]" ] || names+=("$group-$name")
 	done
 	for name in "${names[@]}"; do
@@ -249,13 +255,16 @@ if [ "${1-}" = --kernel ]; then
 	exit 0
 fi
 
-# ---- all kernels -------------------------------------------------------------
+# ---- the kernels -------------------------------------------------------------
 
-for series in kernel-patches/linux-*; do
-	kver=${series#*/linux-}
+mode=
+case ${1-} in
+--short | --full)	mode=$1; shift ;;
+esac
+for kver in $(kernels "$@"); do
 	mkdir "$dir/$kver"
 	expect_success "$kver: the groups ran to their end" tools/kernel with "$kver" \
-		"$self" --kernel "$kver" "${1-}" "$dir/$kver" || continue
+		"$self" --kernel "$kver" "$mode" "$dir/$kver" || continue
 	for result in "$dir/$kver"/*; do
 		expect "$(head -n 1 "$result")" "" "$(tail -n +2 "$result")"
 	done

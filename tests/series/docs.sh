@@ -4,6 +4,8 @@
 # The documentation that the series add: it builds without a warning, and so do the
 # comments that it includes; it is in the index; its examples compile. Only that one
 # page is built, with the configuration of the kernel. Prints TAP.
+#
+# usage: tests/series/docs.sh [KERNEL...]	(default: all)
 . "$(dirname "$0")/../common/tap.bash"
 
 self=tests/series/docs.sh
@@ -66,7 +68,7 @@ if [ "${1-}" = --kernel ]; then
 	exit 0
 fi
 
-# ---- all kernels -------------------------------------------------------------
+# ---- the kernels -------------------------------------------------------------
 
 # check NAME EXPECTED PART: what a part has said matches.
 check()
@@ -78,8 +80,7 @@ if ! command -v sphinx-build > /dev/null; then
 	skip "documentation" "sphinx-build is not installed"
 	finish
 fi
-for series in kernel-patches/linux-*; do
-	kver=${series#*/linux-}
+for kver in $(kernels "$@"); do
 	mkdir "$dir/$kver"
 	expect_success "$kver: all parts are looked at" tools/kernel with "$kver" "$self" \
 		--kernel "$kver" "$dir/$kver" || continue

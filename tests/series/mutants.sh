@@ -17,7 +17,7 @@ fi
 mapfile -t vm < <(grep -l '^Where: vm$' "$PWD"/tests/mutants/*.patch)
 mapfile -t here < <(grep -L '^Where: vm$' "$PWD"/tests/mutants/*.patch)
 expect "there are at least 25" yes "$([ $((${#vm[@]} + ${#here[@]})) -ge 25 ] && echo yes)"
-tests/check --list > "$dir/tests"
+tests/check --list | cut -d ' ' -f 2- > "$dir/tests"
 for mutant in "${here[@]}"; do
 	expect_success "${mutant##*/} applies" git apply --check "$mutant"
 	grep -q '^Where: host$' "$mutant" || continue

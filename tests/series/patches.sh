@@ -3,6 +3,8 @@
 #
 # The series as a maintainer gets them: every patch is clean under checkpatch and says
 # no Signed-off-by. Prints TAP.
+#
+# usage: tests/series/patches.sh [KERNEL...]	(default: all)
 . "$(dirname "$0")/../common/tap.bash"
 
 # What checkpatch says of each patch of a folder, in files of the same names. It looks
@@ -17,8 +19,8 @@ if [ "${1-}" = --checkpatch ]; then
 	exit 0
 fi
 
-for series in kernel-patches/linux-*; do
-	kver=${series#*/linux-}
+for kver in $(kernels "$@"); do
+	series=kernel-patches/linux-$kver
 	mkdir "$dir/$kver"
 	expect_success "$kver: checkpatch runs" tools/kernel with "$kver" \
 		tests/series/patches.sh --checkpatch "$series" "$dir/$kver" || continue

@@ -28,6 +28,28 @@ d = json.load(open(sys.argv[1], encoding="utf-8"))
 print(eval(sys.argv[2]))' "$dir/out" "$1" 2>&1
 }
 
+# filtered ACTION NUMBERS COMMAND...: under a seccomp filter that answers these system calls with
+# an error number, or kills. The calls are those of x86-64.
+filtered()
+{
+	timeout 120 python3 -c '
+import ctypes, os, struct, sys
+class Program(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+action = 0x80000000 if sys.argv[1] == "kill" else 0x50000 | int(sys.argv[1])
+calls = [int(n) for n in sys.argv[2].split(",")]
+code = struct.pack("HBBI", 0x20, 0, 0, 0)	# load the number
+for i, n in enumerate(calls):
+    code += struct.pack("HBBI", 0x15, len(calls) - i, 0, n)
+code += struct.pack("HBBI", 6, 0, 0, 0x7fff0000) + struct.pack("HBBI", 6, 0, 0, action)
+libc = ctypes.CDLL(None)
+program = Program(len(code) // 8, code)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(program), 0, 0):
+    sys.exit("no filter")
+os.execvp(sys.argv[3], sys.argv[3:])' "$@" > "$dir/out" 2> "$dir/err"
+	status=$?
+}
+
 # names FILE of JSON: of all pairs.
 names()
 {
@@ -66,6 +88,12 @@ test_forms()
 	expect "$command: the manual has its names" "" "$missing"
 }
 
+# Of those that this shell may use.
+first_cpu()
+{
+	taskset -cp $$ | sed 's/.*: //; s/[-,].*//'
+}
+
 test_info()
 {
 	local backend
@@ -75,6 +103,21 @@ test_info()
 	expect "info: architecture" "$(uname -m)" "$(json 'd["kernel"]["architecture"]')"
 	expect "info: possible CPUs" "$(cat /sys/devices/system/cpu/possible)" \
 		"$(json 'd["cpus"]["possible"]')"
+	expect "info: online CPUs" "$(cat /sys/devices/system/cpu/online)" \
+		"$(json 'd["cpus"]["online"]')"
+	expect "info: CPUs up to the highest number" \
+		"$(($(sed 's/.*[-,]//' /sys/devices/system/cpu/possible) + 1))" \
+		"$(json 'd["cpus"]["nr_cpus"]')"
+	expect "info: page size" "$(getconf PAGE_SIZE)" "$(json 'd["kernel"]["page_size"]')"
+	expect "info: libc" "$(getconf GNU_LIBC_VERSION | sed 's/.* //')" \
+		"$(json 'd["kernel"]["libc"]')"
+	expect "info: feature size (AT_RSEQ_FEATURE_SIZE)" \
+		"$(python3 -c 'import ctypes; print(ctypes.CDLL(None).getauxval(27))')" \
+		"$(json 'd["rseq"]["feature_size"]')"
+	expect "info: allowed CPUs" "$(nproc)" "$(json 'd["cpus"]["nr_allowed"]')"
+	timeout 120 taskset -c "$(first_cpu)" "$tool" info --json > "$dir/out"
+	expect "info: allowed CPUs, with one" 1 "$(json 'd["cpus"]["nr_allowed"]')"
+	run info --json
 	expect "info: nodes" "$(cat /sys/devices/system/node/node*/cpulist | sort)" \
 		"$(json '"\n".join(sorted(n["cpus"] for n in d["cpus"]["nodes"]))')"
 	expect "info: chooses one backend" "['$(json 'd["backend"]["name"]')']" \
@@ -141,8 +184,6 @@ run_selftest()
 
 test_selftest()
 {
-	local cpu
-
 	run_selftest
 	expect "selftest: all ok" "status 0, 5 ok, 0 failed, 0 skipped" "status $status, $(json \
 		'"%d ok, %d failed, %d skipped" % (d["ok"], d["failed"], d["skipped"])')"
@@ -152,37 +193,88 @@ test_selftest()
 		expect "selftest: without a backend an operation under a debugger fails" \
 			"status 1, single_step FAILED" \
 			"status $status, $(awk '$2 == "FAILED" { print $1, $2 }' "$dir/out")"
-		run RSEQ_OP_BACKEND=kernel stress --seconds 1 --json
-		expect "stress: without a backend an operation fails" "status 1, ENOSYS" \
-			"status $status, $(json 'd["error"]')"
+		# The failure ends it: no run lasts so long.
+		run RSEQ_OP_BACKEND=kernel stress --seconds 1000000 --json
+		expect "stress: without a backend an operation fails" "status 1, ENOSYS, False" \
+			"status $status, $(json '"%s, %s" % (d["error"], d["interrupted"])')"
+		run RSEQ_OP_BACKEND=kernel bench --rounds 1 --json
+		expect "bench: without a backend what needs one fails, and has no figure" \
+			"status 1, ENOSYS None, True" "status $status, $(json '"%s, %s" % (
+				"; ".join({"%s %s" % (f["error"], f["ns"]) for f in d["figures"]
+				if f["error"]}), any(f["ns"] for f in d["figures"]))')"
 	else
 		skip "selftest without a backend" "this kernel has cpu_opv(2)"
 	fi
-	cpu=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
-	timeout 120 taskset -c "$cpu" "$tool" selftest > "$dir/out"
+	timeout 120 taskset -c "$(first_cpu)" "$tool" selftest > "$dir/out"
 	expect "selftest: with one CPU" "status 0
 migration skipped
 fence skipped" "status $?
 $(awk '$2 == "skipped" { print $1, $2 }' "$dir/out")"
 }
 
+# What the kernel refuses, or kills for, shows in the output, and in no other way.
+test_filtered()
+{
+	local rseq=334 membarrier=324 ptrace=101 cpu_opv=600 enosys=38 eperm=1
+
+	if [ "$(uname -m)" != x86_64 ]; then
+		skip "under filters" "the numbers of the system calls are those of x86-64"
+		return
+	fi
+	filtered $enosys $rseq "$tool" info --json
+	expect "info: without rseq(2)" "status 0, False ENOSYS nobody" "status $status, $(json \
+		'"%s %s %s" % tuple(d["rseq"][m] for m in ("present", "error", "registered_by"))')"
+	filtered $eperm $membarrier "$tool" info --json
+	expect "info: membarrier(2) refused" "status 0, False EPERM, True" "status $status, $(json \
+		'"%s %s, %s" % (d["membarrier"]["present"], d["membarrier"]["error"],
+			d["backend"]["name"] != "membarrier")')"
+	filtered kill $membarrier,$cpu_opv "$tool" info --json
+	expect "info: killed for membarrier(2) and cpu_opv(2)" \
+		"status 0, kills who asks, kills who asks, affinity" "status $status, $(json \
+		'"%s, %s, %s" % (d["membarrier"]["error"], d["cpu_opv"]["error"],
+			d["backend"]["name"])')"
+	filtered $eperm $rseq,$membarrier,$ptrace "$tool" selftest --json
+	expect "selftest: all skipped" "status 3, 0 ok, 0 failed, 5 skipped" "status $status, $(json \
+		'"%d ok, %d failed, %d skipped" % (d["ok"], d["failed"], d["skipped"])')"
+}
+
 test_stress()
 {
+	local signal
+
 	run stress --seconds 1 --threads 3 --json
 	expect "stress: --threads 3" "status 0, 3 threads, [0, 0, 0] broken" "status $status, $(json \
 		'"%d threads, %s broken" % (d["threads"], [i["broken"] for i in d["invariants"]])')"
 	expect "stress: operations of each kind, and by the backend" True "$(json \
 		'all(i["operations"] for i in d["invariants"]) and d["by_backend"]["vector"] > 0')"
+	expect "stress: not interrupted" False "$(json 'd["interrupted"]')"
 	# Not to the group too, which would be a second interrupt.
-	timeout --foreground --preserve-status -s INT 2 "$tool" stress --seconds 100 --json > "$dir/out" 2> "$dir/err"
-	expect "stress: an interrupt ends it" "status 0, True" "status $?, $(json \
-		'd["interrupted"] and d["seconds"] < 50 and d["invariants"][0]["operations"] > 0')"
-	expect "stress: no progress in a pipe" "" "$(cat "$dir/err")"
+	for signal in INT TERM; do
+		timeout --foreground --preserve-status -s $signal 2 "$tool" stress \
+			--seconds 1000000 --json > "$dir/out" 2> "$dir/err"
+		expect "stress: SIG$signal ends it" "status 0, True" "status $?, $(json \
+			'd["interrupted"] and d["invariants"][0]["operations"] > 0')"
+		expect "stress: no progress in a pipe, SIG$signal" "" "$(cat "$dir/err")"
+	done
 	expect "stress: progress on a terminal" yes "$(timeout 60 python3 -c '
 import os, pty, subprocess, sys
 ours, theirs = pty.openpty()
 subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
 print("yes" if b" s, " in os.read(ours, 4096) else "no")' "$tool" stress --seconds 10)"
+}
+
+# Each ratio is that of the figures beside it.
+test_bench()
+{
+	run bench --rounds 2 --json
+	expect "bench: rounds" "status 0, 2" "status $status, $(json 'd["rounds"]')"
+	expect "bench: the ratios are those of the figures" "1 1 True" "$(json '
+"%d %d %s" % tuple((lambda plain, atomic: (len(plain), len(atomic),
+	all(abs(f["to_plain"] - f["ns"] / plain[0]["ns"]) < 0.02 + f["to_plain"] / 20 and
+	    abs(f["to_atomic"] - f["ns"] / atomic[0]["ns"]) < 0.02 + f["to_atomic"] / 20
+	    for f in d["figures"])))(
+	[f for f in d["figures"] if f["operation"].startswith("plain")],
+	[f for f in d["figures"] if "getcpu" in f["operation"]]))')"
 }
 
 # usage ARGUMENT...: is wrong, said on standard error only.
@@ -209,8 +301,15 @@ test_usage()
 	for bad in '' 0 -1 1x x 1.5 ' 1' 1001 99999999999999999999; do
 		usage bench --rounds "$bad"
 	done
-	usage stress --seconds 0
-	usage stress --threads 10001
+	for bad in 0 -1 1000001 1.5; do
+		usage stress --seconds "$bad"
+	done
+	for bad in 0 -1 10001 1.5; do
+		usage stress --threads "$bad"
+	done
+	usage bench --threads 1
+	usage stress --rounds 1
+	usage info selftest
 }
 
 test_output()
@@ -238,6 +337,13 @@ test_help()
 	for word in $commands; do
 		grep -q "^  $word " "$dir/out" || missing+=" $word"
 	done
+	cp "$dir/out" "$dir/plain"
+	run -h
+	expect "-h: as --help" "status 0, $(cat "$dir/plain")" "status $status, $(cat "$dir/out")"
+	run --version
+	expect_match "--version" "status 0, rseq-op $(sed -n 's/^VERSION	:= //p' Makefile)" \
+		"status $status, $(cat "$dir/out")"
+	cp "$dir/plain" "$dir/out"
 	expect "--help has every command" "" "$missing"
 	expect "--help and the manual have the same options" \
 		"$(grep -oE '^  --[a-z]+' "$dir/out" | tr -d ' -' | sort)" \
@@ -263,6 +369,8 @@ test_info
 test_registration
 test_escapes
 test_selftest
+test_bench
+test_filtered
 test_stress
 test_output
 test_install

@@ -4,6 +4,7 @@
  * through the library.
  */
 #include <linux/io_uring.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -105,18 +106,25 @@ static void test_queries(void **state)
 {
 	int64_t word = 0;
 	struct cpu_op op = add(&word, 1);
+	unsigned int flag;
 
 	(void)state;
 	need_kernel();
 	assert_int_equal(cpu_opv(NULL, 0, 0, CPU_OP_NR_FLAG), NR_CPU_OPS);
 	assert_int_equal(cpu_opv(NULL, 0, 0, CPU_OP_VEC_LEN_MAX_FLAG), CPU_OP_VEC_LEN_MAX);
 	assert_int_equal(cpu_opv(NULL, 0, 0, 3), -EINVAL);
-	assert_int_equal(cpu_opv(NULL, 0, 0, 4), -EINVAL);
-	assert_int_equal(cpu_opv(NULL, 0, 0, 1U << 31), -EINVAL);
-	assert_int_equal(cpu_opv(&op, 0, 0, CPU_OP_NR_FLAG), -EINVAL);
-	assert_int_equal(cpu_opv(NULL, 1, 0, CPU_OP_NR_FLAG), -EINVAL);
-	assert_int_equal(cpu_opv(NULL, 0, 1, CPU_OP_NR_FLAG), -EINVAL);
-	assert_int_equal(cpu_opv(&op, 1, 0, CPU_OP_VEC_LEN_MAX_FLAG), -EINVAL);
+	for (flag = CPU_OP_NR_FLAG; flag <= CPU_OP_VEC_LEN_MAX_FLAG; flag <<= 1) {
+		assert_int_equal(cpu_opv(&op, 0, 0, flag), -EINVAL);
+		assert_int_equal(cpu_opv(NULL, 1, 0, flag), -EINVAL);
+		assert_int_equal(cpu_opv(&op, 1, 0, flag), -EINVAL);
+		assert_int_equal(cpu_opv(NULL, 0, 1, flag), -EINVAL);
+		assert_int_equal(cpu_opv(NULL, 0, -1, flag), -EINVAL);
+		assert_int_equal(cpu_opv(NULL, 0, 0, flag | 1U << 31), -EINVAL);
+	}
+	for (flag = 4; flag; flag <<= 1) {
+		assert_int_equal(cpu_opv(NULL, 0, 0, flag), -EINVAL);
+		assert_int_equal(cpu_opv(&op, 1, 0, flag), -EINVAL);
+	}
 	assert_int_equal(word, 0);
 }
 
@@ -158,47 +166,18 @@ static void test_ops_pointer_efault(void **state)
 	munmap(pages, 4096);
 }
 
-/* Each bit of the operands that an operation does not use must be 0. */
-static void test_padding_einval(void **state)
+static void test_unused_bits_einval(void **state)
 {
-	/* Bit i: byte i of the union is used; of expect_fault only the lowest bit is. */
-	enum { PAIR = 0x03ffff, NUMBER = 0x01ffff, BITS = 0x010fff, NOTHING = 0 };
-	static const int used[NR_CPU_OPS] = {
-		[CPU_COMPARE_EQ_OP] = PAIR, [CPU_COMPARE_NE_OP] = PAIR,
-		[CPU_MEMCPY_OP] = PAIR, [CPU_MEMCPY_RELEASE_OP] = PAIR,
-		[CPU_ADD_OP] = NUMBER, [CPU_ADD_RELEASE_OP] = NUMBER,
-		[CPU_OR_OP] = NUMBER, [CPU_AND_OP] = NUMBER, [CPU_XOR_OP] = NUMBER,
-		[CPU_LSHIFT_OP] = BITS, [CPU_RSHIFT_OP] = BITS, [CPU_MB_OP] = NOTHING,
-		[CPU_COMPARE_EQ_IMM_OP] = NUMBER, [CPU_COMPARE_NE_IMM_OP] = NUMBER,
-		[CPU_STORE_IMM_OP] = NUMBER, [CPU_STORE_RELEASE_IMM_OP] = NUMBER,
-	};
-	int64_t a = 1, b = 2;
-	unsigned int op, bit;
-
 	(void)state;
 	need_kernel();
-	for (op = 0; op < NR_CPU_OPS; op++) {
-		struct cpu_op good = { .op = (int)op };
+	check_unused_bits(cpu_opv, allowed_cpu(0));
+}
 
-		if (used[op] != NOTHING) {
-			good.len = 8;
-			good.u.memcpy_op.dst = (uintptr_t)&a;
-			good.u.memcpy_op.src = used[op] == PAIR ? (uintptr_t)&b : 1;
-		}
-		assert_in_range(run1(good), 0, 1);
-		a = 1;
-		for (bit = 0; bit < 24 * 8; bit++) {
-			struct cpu_op bad = good;
-
-			if (used[op] >> bit / 8 & 1 && (bit < 16 * 8 || bit % 8 == 0))
-				continue;
-			bad.u.padding[bit / 8] = (char)(bad.u.padding[bit / 8] ^ 1 << bit % 8);
-			if (run1(bad) != -EINVAL)
-				fail_msg("operation %u, bit %u: not EINVAL", op, bit);
-		}
-	}
-	assert_int_equal(a, 1);
-	assert_int_equal(b, 2);
+static void test_inaccessible_operands_efault(void **state)
+{
+	(void)state;
+	need_kernel();
+	check_inaccessible_operands(cpu_opv, allowed_cpu(0));
 }
 
 /* Memory nobody has touched yet: the zero page is read, a page of one's own written. */
@@ -619,6 +598,93 @@ static void test_shared_outside_cpuset_eperm(void **state)
 	munmap(shared_word, 4096);
 }
 
+static void test_vector_changes_itself_runs_as_it_was(void **state)
+{
+	int i;
+
+	(void)state;
+	need_kernel();
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		check_vector_changes_itself(cpu_opv, allowed_cpu(i));
+}
+
+/* The call neither moves the caller nor changes where it may run. */
+static void test_caller_stays(void **state)
+{
+	int64_t word = 0;
+	struct cpu_op op = add(&word, 1);
+	cpu_set_t before, after;
+	int i;
+
+	(void)state;
+	need_kernel();
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		assert_int_equal(cpu_opv(&op, 1, allowed_cpu(i), 0), 0);
+	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
+	assert_true(CPU_EQUAL(&before, &after));
+	pin_to(allowed_cpu(0));
+	for (i = 0; i < nr_allowed_cpus(); i++) {
+		assert_int_equal(cpu_opv(&op, 1, allowed_cpu(i), 0), 0);
+		assert_int_equal(sched_getcpu(), allowed_cpu(0));
+	}
+	unpin();
+	assert_int_equal(word, 2 * nr_allowed_cpus());
+}
+
+/* The structure as the manual lays it out, byte by byte. */
+static void test_layout_as_documented(void **state)
+{
+	(void)state;
+	assert_int_equal(sizeof(struct cpu_op), 32);
+	assert_int_equal(offsetof(struct cpu_op, op), 0);
+	assert_int_equal(offsetof(struct cpu_op, len), 4);
+	assert_int_equal(offsetof(struct cpu_op, u), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.compare_op.a), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.compare_op.b), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.compare_op.expect_fault_a), 24);
+	assert_int_equal(offsetof(struct cpu_op, u.compare_op.expect_fault_b), 25);
+	assert_int_equal(offsetof(struct cpu_op, u.memcpy_op.dst), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.memcpy_op.src), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.memcpy_op.expect_fault_dst), 24);
+	assert_int_equal(offsetof(struct cpu_op, u.memcpy_op.expect_fault_src), 25);
+	assert_int_equal(offsetof(struct cpu_op, u.arithmetic_op.p), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.arithmetic_op.count), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.arithmetic_op.expect_fault_p), 24);
+	assert_int_equal(offsetof(struct cpu_op, u.bitwise_op.p), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.bitwise_op.mask), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.bitwise_op.expect_fault_p), 24);
+	assert_int_equal(offsetof(struct cpu_op, u.shift_op.p), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.shift_op.bits), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.shift_op.zero_bits), 20);
+	assert_int_equal(offsetof(struct cpu_op, u.shift_op.expect_fault_p), 24);
+	assert_int_equal(offsetof(struct cpu_op, u.immediate_op.p), 8);
+	assert_int_equal(offsetof(struct cpu_op, u.immediate_op.value), 16);
+	assert_int_equal(offsetof(struct cpu_op, u.immediate_op.expect_fault_p), 24);
+}
+
+/* The numbers of the manual, which never change. */
+static void test_numbers_as_documented(void **state)
+{
+	static const int numbers[] = {
+		CPU_COMPARE_EQ_OP, CPU_COMPARE_NE_OP, CPU_MEMCPY_OP, CPU_MEMCPY_RELEASE_OP,
+		CPU_ADD_OP, CPU_ADD_RELEASE_OP, CPU_OR_OP, CPU_AND_OP, CPU_XOR_OP, CPU_LSHIFT_OP,
+		CPU_RSHIFT_OP, CPU_MB_OP, CPU_COMPARE_EQ_IMM_OP, CPU_COMPARE_NE_IMM_OP,
+		CPU_STORE_IMM_OP, CPU_STORE_RELEASE_IMM_OP,
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		assert_int_equal(numbers[i], i);
+	assert_int_equal(NR_CPU_OPS, ARRAY_SIZE(numbers));
+	assert_int_equal(CPU_OP_VEC_LEN_MAX, 16);
+	assert_int_equal(CPU_OP_DATA_LEN_MAX, 4096);
+	assert_int_equal(CPU_OP_VEC_DATA_LEN_MAX, 4216);
+	assert_int_equal(CPU_OP_NR_FLAG, 1);
+	assert_int_equal(CPU_OP_VEC_LEN_MAX_FLAG, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -628,7 +694,8 @@ int main(void)
 		cmocka_unit_test(test_queries),
 		cmocka_unit_test(test_cpu_einval),
 		cmocka_unit_test(test_ops_pointer_efault),
-		cmocka_unit_test(test_padding_einval),
+		cmocka_unit_test(test_unused_bits_einval),
+		cmocka_unit_test(test_inaccessible_operands_efault),
 		cmocka_unit_test(test_untouched_memory),
 		cmocka_unit_test(test_straddle_into_unmapped_efault),
 		cmocka_unit_test(test_read_only_and_none_efault),
@@ -641,6 +708,10 @@ int main(void)
 		cmocka_unit_test(test_stack_grows),
 		cmocka_unit_test(test_ia32_entry),
 		cmocka_unit_test(test_shared_outside_cpuset_eperm),
+		cmocka_unit_test(test_vector_changes_itself_runs_as_it_was),
+		cmocka_unit_test(test_caller_stays),
+		cmocka_unit_test(test_layout_as_documented),
+		cmocka_unit_test(test_numbers_as_documented),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,10 +31,15 @@ static const struct {
 	{ "8190-8195,8200,123456-123457\n", true, { 8190, 8191, -1 } },
 	{ "5,2-3\n", true, { 2, 3, 5, -1 } },
 	{ "\n", true, { -1 } },
-	/* cut off, or none at all */
+	/* cut off, or none at all: a number without what follows it is not taken */
 	{ "", false, { -1 } },
-	{ "0-3", false, { 0, 1, 2, 3, -1 } },
+	{ "0-3", false, { -1 } },
+	{ "0,1", false, { 0, -1 } },
 	{ "0-\n", false, { -1 } },
+	{ "0-,2\n", false, { -1 } },
+	{ "0-1-2\n", false, { 0, 1, -1 } },
+	{ ",\n", false, { -1 } },
+	{ "0,,2\n", false, { 0, -1 } },
 	{ "0,\n", false, { 0, -1 } },
 	{ "0 1\n", false, { 0, -1 } },
 	{ "f\n", false, { -1 } },
@@ -66,11 +71,14 @@ static void test_lists(void **state)
 	}
 }
 
+#define LONG_LIST	"1000,1002,1004,1006,1008,1010,1012,1014,1016,1018,"	\
+			"1020,1022,1024,1026,1028,1030,1032,1034,1036,1038"
+
 static void test_file(void **state)
 {
 	char path[] = "/tmp/cpulist.XXXXXX";
 	struct cpus cpus;
-	int fd = mkstemp(path);
+	int fd = mkstemp(path), cpu;
 
 	(void)state;
 	assert_true(fd >= 0);
@@ -79,6 +87,13 @@ static void test_file(void **state)
 	assert_true(cpus_read(&cpus, path));
 	assert_false(cpus_have(&cpus, 1) || cpus_have(&cpus, 4));
 	assert_true(cpus_have(&cpus, 2) && cpus_have(&cpus, 3));
+	/* Longer than what is read at once, and cut in the middle of a number somewhere. */
+	assert_true(write_to(path, "%s", LONG_LIST "\n"));
+	assert_true(cpus_read(&cpus, path));
+	for (cpu = 0; cpu < RSEQ_OP_CPU_MAX; cpu++)
+		assert_int_equal(cpus_have(&cpus, cpu), cpu >= 1000 && cpu < 1040 && cpu % 2 == 0);
+	assert_true(write_to(path, "%s", LONG_LIST));
+	assert_false(cpus_read(&cpus, path));
 	close(fd);
 	unlink(path);
 	assert_false(cpus_read(&cpus, path));

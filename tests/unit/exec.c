@@ -6,9 +6,14 @@
  * registered with rseq(2); afterwards the parent goes on with sequences, and a program
  * starts with every CPU open.
  */
+#include <linux/filter.h>
+#include <linux/membarrier.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -137,6 +142,76 @@ static void test_spawn_under_load(void **state)
 	check_children(by_spawn, 0);
 }
 
+/*
+ * A child of vfork() on another CPU than its parent. Its struct rseq is its parent's, and says
+ * that it runs on its parent's CPU. Sequences of other threads run there, so a vector for that
+ * CPU has to wait for them: where the fence is refused to the child, the vector must fail.
+ */
+
+static bool refuse_fences(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EDOM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+static bool move_to(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* In the child: what it may use, for each CPU, with fences and without them. */
+static int vectors_on_other_cpu(int parent_cpu, int cpu)
+{
+	if (!move_to(cpu))
+		return 1;
+	if (add_two(parent_cpu) || add_two(cpu) || rseq_op_fence(parent_cpu) ||
+	    rseq_op_fence(cpu) || rseq_op_fence_all())
+		return 2;
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_MEMBARRIER)
+		return 0;
+	if (!refuse_fences())
+		return 3;
+	return add_two(parent_cpu) != -EDOM || rseq_op_fence(parent_cpu) != -EDOM ||
+	       rseq_op_fence_all() != -EDOM ? 4 : 0;
+}
+
+static void test_vfork_child_on_other_cpu_waits_for_sequences(void **state)
+{
+	int parent_cpu = allowed_cpu(0), cpu = other_cpu(parent_cpu), status;
+	pid_t pid;
+
+	(void)state;
+	if (cpu < 0)
+		skip_because("only one CPU");
+	memset(words, 0, sizeof(words));
+	pin_to(parent_cpu);
+	assert_int_equal(rseq_op_addv(&words[0][1], 1, parent_cpu), 0);	/* it is registered */
+	pid = vfork();
+	if (!pid)
+		_exit(vectors_on_other_cpu(parent_cpu, cpu));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(words[parent_cpu][0], 2);
+	assert_int_equal(words[cpu][0], 2);
+	assert_int_equal(rseq_op_addv(&words[parent_cpu][0], 1, parent_cpu), 0);
+	assert_int_equal(words[parent_cpu][0], 3);
+	unpin();
+}
+
 /* The program that is started: everything is open, and nothing has happened yet. */
 static int work(void)
 {
@@ -202,6 +277,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors_in_vfork_child),
 		cmocka_unit_test(test_vectors_in_clone_child),
+		cmocka_unit_test(test_vfork_child_on_other_cpu_waits_for_sequences),
 		cmocka_unit_test(test_spawn_under_load),
 		cmocka_unit_test(test_exec_from_thread_starts_fresh),
 	};

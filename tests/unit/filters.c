@@ -5,6 +5,7 @@
  * before a program, this one, is started, so that it is there when the library is loaded.
  */
 #include <linux/filter.h>
+#include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -199,7 +200,7 @@ static bool install(const struct refusal *r)
 	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
 }
 
-static int status_under(const struct refusal *r)
+static int status_under(const struct refusal *r, const char *what)
 {
 	pid_t pid = fork();
 	int status;
@@ -211,11 +212,13 @@ static int status_under(const struct refusal *r)
 		if (r->calls[0] == SYS_rseq)	/* libc would be killed first */
 			setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
 		if (install(r))
-			execl("/proc/self/exe", "filters", "work", (char *)NULL);
+			execl("/proc/self/exe", "filters", what, (char *)NULL);
 		_exit(127);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
+	/* A program that was killed. */
+	if (!WIFEXITED(status))
+		return -WTERMSIG(status);
 	return WEXITSTATUS(status);
 }
 
@@ -228,7 +231,7 @@ static void check(int call, int call2, int call3, enum rseq_op_backend expected)
 		struct refusal r = { { call, call2, call3 }, hows[i] };
 
 		print_message("# %d, %d, %d refused: %d\n", call, call2, call3, hows[i]);
-		assert_int_equal(status_under(&r), GOOD + (int)expected);
+		assert_int_equal(status_under(&r, "work"), GOOD + (int)expected);
 	}
 }
 
@@ -268,6 +271,17 @@ static void test_rseq_refused(void **state)
 	check(SYS_rseq, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_MEMBARRIER);
 }
 
+/* No child can be made that asks first: the library asks itself. */
+static void test_clone_refused(void **state)
+{
+	const struct refusal r = { { SYS_clone }, EPERM };
+	const struct refusal both = { { SYS_clone, NR_CPU_OPV }, ENOSYS };
+
+	(void)state;
+	assert_int_equal(status_under(&r, "work"), GOOD + (int)best(RSEQ_OP_BACKEND_MEMBARRIER));
+	assert_int_equal(status_under(&both, "work"), GOOD + (int)RSEQ_OP_BACKEND_MEMBARRIER);
+}
+
 /* The kernel that has no rseq(2) has the rest neither; a filter that refuses all, too. */
 static void test_everything_refused(void **state)
 {
@@ -275,7 +289,68 @@ static void test_everything_refused(void **state)
 				     SYS_sched_setaffinity }, ENOSYS };
 
 	(void)state;
-	assert_int_equal(status_under(&r), GOOD + RSEQ_OP_BACKEND_GUARD);
+	assert_int_equal(status_under(&r, "work"), GOOD + RSEQ_OP_BACKEND_GUARD);
+}
+
+/* The question whether there is a filter is one that a filter may kill for. */
+static void test_prctl_refused(void **state)
+{
+	(void)state;
+	check(SYS_prctl, 0, 0, best(RSEQ_OP_BACKEND_MEMBARRIER));
+	check(SYS_prctl, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_MEMBARRIER);
+	check(SYS_prctl, NR_CPU_OPV, SYS_membarrier, RSEQ_OP_BACKEND_AFFINITY);
+}
+
+/* Then a child of fork() is not told from its parent. (libc itself dies where madvise(2) kills.) */
+static void test_madvise_refused(void **state)
+{
+	static const int hows[] = { ENOSYS, EPERM, EINVAL };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(hows); i++) {
+		struct refusal r = { { SYS_madvise, NR_CPU_OPV }, hows[i] };
+
+		assert_int_equal(status_under(&r, "work"), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
+	}
+}
+
+/* A program that is linked with the library and runs no operation. */
+static void test_load_calls_refused_program_runs(void **state)
+{
+	static const int calls[] = {
+		SYS_prctl, SYS_seccomp, SYS_membarrier, NR_CPU_OPV, SYS_rseq, SYS_madvise,
+		SYS_sched_setaffinity, SYS_clone, SYS_clone3, SYS_rt_sigprocmask, SYS_futex,
+		SYS_gettid, SYS_getpid, SYS_getcpu, SYS_nanosleep, SYS_wait4, SYS_kcmp, SYS_tkill,
+		SYS_tgkill, SYS_kill, SYS_memfd_create, SYS_get_robust_list, SYS_mbind,
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		struct refusal r = { { calls[i] }, KILL };
+
+		print_message("# %d kills\n", calls[i]);
+		assert_int_equal(status_under(&r, "load"), GOOD);
+	}
+}
+
+/*
+ * A thread that registers with membarrier(2) when there are several waits for 10 ms or more.
+ * Without a filter the process is registered before main() begins.
+ */
+static long fence_at_start;
+static bool filter_at_start;
+
+static void test_load_without_filter_registers_with_membarrier(void **state)
+{
+	(void)state;
+	if (filter_at_start)
+		skip_because("this process has a filter");
+	if (!(syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) &
+	      MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ))
+		skip_because("no membarrier(2) with RSEQ");
+	assert_int_equal(fence_at_start, 0);
 }
 
 /*
@@ -361,13 +436,22 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_both_refused),
 		cmocka_unit_test(test_all_refused),
 		cmocka_unit_test(test_rseq_refused),
+		cmocka_unit_test(test_clone_refused),
 		cmocka_unit_test(test_everything_refused),
 		cmocka_unit_test(test_refused_later),
+		cmocka_unit_test(test_prctl_refused),
+		cmocka_unit_test(test_madvise_refused),
+		cmocka_unit_test(test_load_calls_refused_program_runs),
+		cmocka_unit_test(test_load_without_filter_registers_with_membarrier),
 		cmocka_unit_test(test_only_32_bytes_accepted_thread_is_registered),
 	};
 
+	if (argc > 1 && !strcmp(argv[1], "load"))
+		return GOOD;
 	if (argc > 1 && !strcmp(argv[1], "work"))
 		return work();
+	filter_at_start = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
+	fence_at_start = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
 	if (argc > 1 && !strcmp(argv[1], "registered"))
 		return work_registered();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ static void *add_once(void *arg)
 	int cpu = arg ? allowed_cpu((int)(intptr_t)arg % nr_allowed_cpus()) :
 			rseq_op_current_cpu();
 
-	return rseq_op_addv(&words[cpu][0], 1, cpu) ? arg : NULL;
+	return rseq_op_addv(&words[cpu][0], 1, cpu) ? words : NULL;
 }
 
 static void test_short_threads_none_lost(void **state)

@@ -4,13 +4,23 @@
  * around them checked.
  */
 #include <linux/rseq.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "test.h"
+
+#ifndef AT_RSEQ_FEATURE_SIZE
+# define AT_RSEQ_FEATURE_SIZE	27
+#endif
+
+/* glibc 2.35 and later; a size of 0 says that it registers no thread. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
 
 /* More than 32 bits, where a word has more. */
 #define LARGE	((intptr_t)INT64_C(0x123456789))
@@ -345,40 +355,195 @@ static void test_errno_left_alone(void **state)
 }
 
 /*
+ * Threads and their registration
+ */
+
+#define ADDS	10
+
+static bool libc_registers(void)
+{
+	return &__rseq_size && __rseq_size;
+}
+
+static uint64_t by_backend(const struct rseq_op_stats *s)
+{
+	return s->aborted + s->remote + s->closed + s->unregistered + s->forced + s->vector;
+}
+
+/*
+ * Operations of a thread that is not registered: for its CPU, for another, and for the
+ * concurrency ID that it seems to have. None may be a sequence, since nothing would abort it.
+ */
+static void check_unregistered(void)
+{
+	int cpu = allowed_cpu(nr_allowed_cpus() - 1), i;
+	struct rseq_op_stats before, after;
+	intptr_t words[3] = { 0, 0, 0 };
+
+	assert_int_equal(rseq_op_current_cpu(), 0);
+	assert_int_equal(rseq_op_current_cid(), 0);
+	rseq_op_stats(&before, sizeof(before));
+	for (i = 0; i < ADDS; i++) {
+		assert_int_equal(rseq_op_addv(&words[0], 1, allowed_cpu(0)), 0);
+		assert_int_equal(rseq_op_addv(&words[1], 1, cpu), 0);
+		assert_int_equal(rseq_op_addv_cid(&words[2], 1, 0), 0);
+	}
+	rseq_op_stats(&after, sizeof(after));
+	for (i = 0; i < 3; i++)
+		assert_int_equal(words[i], ADDS);
+	assert_int_equal(by_backend(&after) - by_backend(&before), 3 * ADDS);
+	assert_int_equal(after.unregistered - before.unregistered,
+			 3 * ADDS - (after.forced - before.forced));
+	if (!getenv("RSEQ_OP_FORCE_FALLBACK"))
+		assert_int_equal(after.forced, before.forced);
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		check_ops(allowed_cpu(i));
+	check_invalid_cpus();
+}
+
+/*
  * What libc has registered for the thread is taken away, and given back. The kernel stores
  * into cpu_id_start when it takes it away: 0, or -1 (Linux 6.19 to early 7.0). Operations for
  * the number that the thread then gets for its CPU, or its concurrency ID, still work.
  */
-static void test_unregistered_thread(void **state)
+static void test_unregistered_thread_counts_unregistered(void **state)
 {
 	struct rseq *area = (struct rseq *)(rseq_op_thread_pointer() + rseq_op_offset);
 	int32_t *cid = (int32_t *)(rseq_op_thread_pointer() + rseq_op_cid_offset);
 	static const int32_t left_by_kernel[] = { 0, -1, INT32_MIN };
-	struct rseq_op_stats before, after;
 	size_t k;
-	int i;
 
 	(void)state;
-	if (getenv("GLIBC_TUNABLES"))
+	if (!libc_registers())
 		skip_because("the library registers threads itself in this run");
-	rseq_op_stats(&before, sizeof(before));
+	pin_to(allowed_cpu(0));
 	assert_int_equal(syscall(SYS_rseq, area, libc_rseq_size(), RSEQ_FLAG_UNREGISTER,
 				 RSEQ_OP_SIG), 0);
 	assert_int_equal(rseq_op_current_cpu(), 0);
 	for (k = 0; k < ARRAY_SIZE(left_by_kernel); k++) {
 		area->cpu_id_start = (uint32_t)left_by_kernel[k];
 		*cid = left_by_kernel[k];
-		assert_int_equal(rseq_op_current_cpu(), 0);
-		assert_int_equal(rseq_op_current_cid(), 0);
-		for (i = 0; i < nr_allowed_cpus(); i++)
-			check_ops(allowed_cpu(i));
-		check_invalid_cpus();
+		check_unregistered();
 	}
 	area->cpu_id_start = 0;
 	*cid = 0;
 	assert_int_equal(syscall(SYS_rseq, area, libc_rseq_size(), 0, RSEQ_OP_SIG), 0);
+	unpin();
+}
+
+/* Without sequences every operation is counted as closed, also for the caller's own CPU. */
+static void test_backend_guard_counts_closed(void **state)
+{
+	struct rseq_op_stats before, after;
+	int i;
+
+	(void)state;
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_GUARD)
+		skip_because("the backend is another one");
+	set(5, 7);
+	pin_to(allowed_cpu(0));
+	assert_int_equal(rseq_op_addv(&mem.v, 1, allowed_cpu(0)), 0);
+	rseq_op_stats(&before, sizeof(before));
+	for (i = 0; i < nr_allowed_cpus(); i++) {
+		assert_int_equal(rseq_op_addv(&mem.v, 1, allowed_cpu(i)), 0);
+		assert_int_equal(rseq_op_addv_cid(&mem.v2, 1, i), 0);
+	}
 	rseq_op_stats(&after, sizeof(after));
-	assert_true(after.unregistered + after.forced > before.unregistered + before.forced);
+	assert_int_equal(after.closed - before.closed, 2 * i);
+	assert_int_equal(by_backend(&after) - by_backend(&before), 2 * i);
+	check(6 + i, 7 + i);
+	unpin();
+}
+
+/* A new thread, which is pinned to the last CPU. */
+static void in_thread(void *(*run)(void *arg))
+{
+	pthread_t t;
+	void *failed;
+
+	assert_int_equal(pthread_create(&t, NULL, run, NULL), 0);
+	assert_int_equal(pthread_join(t, &failed), 0);
+	assert_null(failed);
+}
+
+static int cpu_id_of_thread(void)
+{
+	return *(volatile int *)(void *)(rseq_op_thread_pointer() + rseq_op_offset + 4);
+}
+
+static void *first_operation(void *arg)
+{
+	int cpu = allowed_cpu(nr_allowed_cpus() - 1);
+	struct rseq_op_stats before, after;
+	static intptr_t word, words[2];
+	const struct cpu_op stores[] = {
+		{ .op = CPU_STORE_IMM_OP, .len = sizeof(word),
+		  .u.immediate_op = { .p = (uintptr_t)&words[0], .value = 1 } },
+		{ .op = CPU_STORE_IMM_OP, .len = sizeof(word),
+		  .u.immediate_op = { .p = (uintptr_t)&words[1], .value = 1 } },
+	};
+
+	pin_to(cpu);
+	/* A child of vfork(), which has its parent's memory, may use these. */
+	assert_int_equal(rseq_op(stores, 2, cpu, 0), 0);
+	assert_int_equal(rseq_op_fence(cpu), 0);
+	assert_int_equal(rseq_op_fence_all(), 0);
+	assert_int_equal(rseq_op_current_cpu(), libc_registers() ? cpu : 0);
+	assert_true(libc_registers() || cpu_id_of_thread() < 0);
+	rseq_op_stats(&before, sizeof(before));
+	assert_int_equal(rseq_op_addv(&word, 1, cpu), 0);
+	rseq_op_stats(&after, sizeof(after));
+	assert_int_equal(rseq_op_current_cpu(), cpu);
+	assert_int_equal(after.unregistered, before.unregistered);
+	assert_int_equal(word, 1);
+	return arg;
+}
+
+static void test_first_operation_registers_thread(void **state)
+{
+	(void)state;
+	in_thread(first_operation);
+}
+
+/* Somebody else has registered another area for the thread, before its first operation. */
+static void *registered_by_others(void *arg)
+{
+	static _Alignas(32) char area[32];
+
+	pin_to(allowed_cpu(0));
+	assert_int_equal(syscall(SYS_rseq, area, sizeof(area), 0, RSEQ_OP_SIG), 0);
+	check_unregistered();
+	assert_int_equal(syscall(SYS_rseq, area, sizeof(area), 1, RSEQ_OP_SIG), 0);
+	return arg;
+}
+
+static void test_thread_registered_by_others_counts_unregistered(void **state)
+{
+	(void)state;
+	if (libc_registers())
+		skip_because("libc registers all threads");
+	in_thread(registered_by_others);
+}
+
+/* Read where the kernel stores it; before Linux 6.3, which has no such IDs, it is the CPU. */
+static void test_current_cid_is_the_kernels(void **state)
+{
+	int cpu = allowed_cpu(nr_allowed_cpus() - 1), expected, cid;
+	char *area;
+
+	(void)state;
+	pin_to(cpu);
+	assert_int_equal(rseq_op_addv(&mem.v, 1, cpu), 0);	/* registers the thread */
+	area = rseq_op_thread_pointer() + (libc_registers() ? __rseq_offset : rseq_op_offset);
+	do {
+		expected = getauxval(AT_RSEQ_FEATURE_SIZE) >= 28 ?
+			*(volatile int *)(void *)(area + 24) : cpu;
+		cid = rseq_op_current_cid();
+	} while (getauxval(AT_RSEQ_FEATURE_SIZE) >= 28 &&
+		 *(volatile int *)(void *)(area + 24) != expected);
+	assert_int_equal(cid, expected);
+	assert_in_range(cid, 0, rseq_op_nr_cpus() - 1);
+	unpin();
 }
 
 int main(void)
@@ -392,7 +557,11 @@ int main(void)
 		cmocka_unit_test(test_read_only_data_other_cpu_efault),
 		cmocka_unit_test(test_pointee_taken_away_other_cpu_efault),
 		cmocka_unit_test(test_errno_left_alone),
-		cmocka_unit_test(test_unregistered_thread),
+		cmocka_unit_test(test_unregistered_thread_counts_unregistered),
+		cmocka_unit_test(test_backend_guard_counts_closed),
+		cmocka_unit_test(test_first_operation_registers_thread),
+		cmocka_unit_test(test_thread_registered_by_others_counts_unregistered),
+		cmocka_unit_test(test_current_cid_is_the_kernels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

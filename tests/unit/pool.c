@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,7 +21,12 @@
 
 #define MANY	3000
 
-static volatile bool stopping;
+static _Atomic bool stopping;
+
+static void *page_of(void *p)
+{
+	return (void *)((uintptr_t)p - (uintptr_t)p % (uintptr_t)sysconf(_SC_PAGESIZE));
+}
 
 static void check_zero(const char *item, size_t size)
 {
@@ -190,16 +196,118 @@ static void test_items_of_all_cpus_counted(void **state)
 	rseq_op_pool_destroy(pool);
 }
 
+static void test_cpu_in_range_only_numbers_with_memory(void **state)
+{
+	static const int outside[] = { -1, -2, INT32_MIN, INT32_MAX, RSEQ_OP_CPU_MAX };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(outside); i++)
+		assert_false(rseq_op_cpu_in_range(outside[i]));
+	assert_false(rseq_op_cpu_in_range(rseq_op_nr_cpus()));
+	assert_true(rseq_op_cpu_in_range(rseq_op_nr_cpus() - 1));
+	assert_true(rseq_op_cpu_in_range(0));
+}
+
+/* Is the page mapped, and is it in memory? Errors are told by the kernel, not by a signal. */
+static bool is_mapped(void *p)
+{
+	unsigned char in_memory;
+
+	return !mincore(page_of(p), 1, &in_memory);
+}
+
+static bool is_in_memory(void *p)
+{
+	unsigned char in_memory;
+
+	assert_int_equal(mincore(page_of(p), 1, &in_memory), 0);
+	return in_memory & 1;
+}
+
+/* An item takes memory where it is used: of the CPU whose memory is touched, and then. */
+static void test_items_untouched_take_no_memory(void **state)
+{
+	struct rseq_op_pool *pool;
+	void *items[3];
+	int i, cpu;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 2, 0), 0);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(rseq_op_pool_alloc(pool, &items[i]), 0);
+	for (i = 0; i < 3; i++) {
+		for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++)
+			assert_false(is_in_memory(rseq_op_ptr((char *)items[i], cpu)));
+	}
+	*(char *)items[2] = 1;
+	assert_true(is_in_memory(items[2]));
+	rseq_op_pool_destroy(pool);
+}
+
+static void test_destroy_unmaps_every_cpu(void **state)
+{
+	struct rseq_op_pool *pool;
+	void *items[3];
+	int i, cpu;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 2, 0), 0);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(rseq_op_pool_alloc(pool, &items[i]), 0);
+		assert_true(is_mapped(items[i]));
+	}
+	rseq_op_pool_destroy(pool);
+	for (i = 0; i < 3; i++) {
+		for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++)
+			assert_false(is_mapped(rseq_op_ptr((char *)items[i], cpu)));
+	}
+}
+
+/* Exit status 0 of a child that cannot map memory any more. */
+static int alloc_without_memory(struct rseq_op_pool *pool)
+{
+	struct rlimit limit;
+	void *item;
+	int ret;
+
+	if (getrlimit(RLIMIT_AS, &limit) ||
+	    setrlimit(RLIMIT_AS, &(struct rlimit){ 0, limit.rlim_max }))
+		return 2;
+	ret = rseq_op_pool_alloc(pool, &item);
+	if (setrlimit(RLIMIT_AS, &limit))
+		return 2;
+	return ret != -ENOMEM || rseq_op_pool_alloc(pool, &item);
+}
+
+static void test_alloc_no_memory_enomem(void **state)
+{
+	struct rseq_op_pool *pool;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 2, 0), 0);
+	pid = fork();
+	if (!pid)
+		_exit(alloc_without_memory(pool));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	rseq_op_pool_destroy(pool);
+}
+
 static void test_invalid_einval(void **state)
 {
 	struct rseq_op_pool *pool = NULL, *other;
 	void *item;
+	int bit;
 
 	(void)state;
 	assert_int_equal(rseq_op_pool_create(&pool, 0, 0), -EINVAL);
 	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 2 + 1, 0), -EINVAL);
 	assert_int_equal(rseq_op_pool_create(&pool, SIZE_MAX, 0), -EINVAL);
-	assert_int_equal(rseq_op_pool_create(&pool, 8, 1U << 31), -EINVAL);
+	for (bit = 2; bit < 32; bit++)
+		assert_int_equal(rseq_op_pool_create(&pool, 8, 1U << bit), -EINVAL);
 	assert_int_equal(rseq_op_pool_create(NULL, 8, 0), -EINVAL);
 	assert_int_equal(rseq_op_pool_alloc(NULL, &item), -EINVAL);
 	assert_int_equal(rseq_op_pool_free(NULL, &item), -EINVAL);
@@ -210,6 +318,8 @@ static void test_invalid_einval(void **state)
 	assert_int_equal(rseq_op_pool_free(other, item), -EINVAL);
 	assert_int_equal(rseq_op_pool_free(pool, (char *)item + 8), -EINVAL);
 	assert_int_equal(rseq_op_pool_free(pool, (char *)item + 32), -EINVAL);
+	if (rseq_op_nr_cpus() > 1)
+		assert_int_equal(rseq_op_pool_free(pool, rseq_op_ptr((char *)item, 1)), -EINVAL);
 	assert_int_equal(rseq_op_pool_free(pool, NULL), -EINVAL);
 	assert_int_equal(rseq_op_pool_alloc(pool, NULL), -EINVAL);
 	assert_int_equal(rseq_op_pool_fd(pool), -EINVAL);
@@ -225,17 +335,17 @@ static void test_invalid_einval(void **state)
 	rseq_op_pool_destroy(NULL);
 }
 
-static void test_debug_written_after_free_euclean(void **state)
+/* One byte of the item is changed while it is free. */
+static void check_found(int cpu, size_t at)
 {
 	struct rseq_op_pool *pool;
 	void *item, *again;
 	int i, found = 0;
 
-	(void)state;
 	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 4, RSEQ_OP_POOL_DEBUG), 0);
 	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
 	assert_int_equal(rseq_op_pool_free(pool, item), 0);
-	((char *)rseq_op_ptr(item, allowed_cpu(0)))[77] ^= 1;
+	rseq_op_ptr((char *)item, cpu)[at] ^= 1;
 	for (i = 0; i < 5; i++) {
 		int ret = rseq_op_pool_alloc(pool, &again);
 
@@ -267,25 +377,74 @@ static void test_debug_cleared_after_free_euclean(void **state)
 	rseq_op_pool_destroy(pool);
 }
 
-/* A store behind the memory of a CPU does not reach that of the next one. */
-static void test_debug_overrun_sigsegv(void **state)
+static void test_debug_written_after_free_euclean(void **state)
 {
-	struct rseq_op_pool *pool;
-	void *item;
-	int status;
-	pid_t pid;
+	static const size_t at[] = { 0, 1, 77, RSEQ_OP_STRIDE / 4 - 1 };
+	size_t k;
+	int cpu;
 
 	(void)state;
-	assert_int_equal(rseq_op_pool_create(&pool, 64, RSEQ_OP_POOL_DEBUG), 0);
+	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
+		for (k = 0; k < ARRAY_SIZE(at) && rseq_op_cpu_possible(cpu); k++)
+			check_found(cpu, at[k]);
+	}
+}
+
+/* A thread that reads what it has freed finds neither its data nor zeroes, on any CPU. */
+static void test_debug_freed_filled_with_pattern(void **state)
+{
+	struct rseq_op_pool *pool;
+	size_t size = 100, i;
+	void *item;
+	int cpu;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, size, RSEQ_OP_POOL_DEBUG), 0);
 	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
-	pid = fork();
+	fill(item, size, 0xff);
+	assert_int_equal(rseq_op_pool_free(pool, item), 0);
+	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
+		for (i = 0; i < size && rseq_op_cpu_possible(cpu); i++) {
+			assert_int_not_equal(rseq_op_ptr((char *)item, cpu)[i], 0);
+			assert_int_not_equal(rseq_op_ptr((char *)item, cpu)[i], (char)0xff);
+		}
+	}
+	rseq_op_pool_destroy(pool);
+}
+
+/* The first store behind the memory of a CPU, or the last one before that of the next. */
+static void check_overrun(char *p)
+{
+	int status;
+	pid_t pid = fork();
+
 	if (!pid) {
 		signal(SIGSEGV, SIG_DFL);
-		((volatile char *)item)[RSEQ_OP_STRIDE - 1] = 1;
+		*(volatile char *)p = 1;
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+}
+
+static void test_debug_overrun_sigsegv(void **state)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct rseq_op_pool *pool;
+	void *item;
+	int cpu;
+
+	(void)state;
+	if (page > RSEQ_OP_STRIDE / 4)
+		skip_because("pages are too large for one behind the memory of each CPU");
+	assert_int_equal(rseq_op_pool_create(&pool, 64, RSEQ_OP_POOL_DEBUG), 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++) {
+		char *end = rseq_op_ptr((char *)item, cpu) + RSEQ_OP_STRIDE;
+
+		check_overrun(end - page);
+		check_overrun(end - 1);
+	}
 	rseq_op_pool_destroy(pool);
 }
 
@@ -312,6 +471,56 @@ static void *alloc_and_free(void *arg)
 		give_way();
 	}
 	return NULL;
+}
+
+/*
+ * Threads that allocate at once get different items: a thread writes its number to all that it
+ * has, and finds it again.
+ */
+#define ALLOCATORS	4
+#define HELD		40
+
+static void *hold_items(void *arg)
+{
+	struct rseq_op_pool *pool = arg;
+	intptr_t *items[HELD], mine = (intptr_t)&items;
+	int turn, i, taken = 0;
+
+	for (turn = 0; turn < 2000; turn++) {
+		for (i = 0; i < HELD; i++) {
+			void *item;
+
+			if (rseq_op_pool_alloc(pool, &item))
+				return arg;
+			items[i] = item;
+			taken += __atomic_exchange_n(items[i], mine, __ATOMIC_RELAXED) != 0;
+		}
+		for (i = 0; i < HELD; i++) {
+			taken += __atomic_exchange_n(items[i], 0, __ATOMIC_RELAXED) != mine;
+			if (rseq_op_pool_free(pool, items[i]))
+				return arg;
+		}
+	}
+	return taken ? arg : NULL;
+}
+
+static void test_allocated_by_threads_each_its_own(void **state)
+{
+	struct rseq_op_pool *pool;
+	pthread_t threads[ALLOCATORS];
+	void *failed;
+	int i, wrong = 0;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 16, 0), 0);
+	for (i = 0; i < ALLOCATORS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hold_items, pool), 0);
+	for (i = 0; i < ALLOCATORS; i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		wrong += failed != NULL;
+	}
+	assert_int_equal(wrong, 0);
+	rseq_op_pool_destroy(pool);
 }
 
 /* A child can go on with a pool, whatever the parent's other threads were at. */
@@ -480,6 +689,8 @@ static int attached(int from, int to, pid_t maker, int cpu)
 		return __LINE__;
 	if (add_to(pool, m.offsets[FIRST_ITEMS], cpu))
 		return __LINE__;
+	if (rseq_op_pool_item(pool, 3 * (int64_t)rseq_op_nr_cpus() * (int64_t)RSEQ_OP_STRIDE))
+		return __LINE__;
 	item = rseq_op_pool_item(pool, m.offsets[1]);
 	if (rseq_op_pool_offset(pool, item) != m.offsets[1])
 		return __LINE__;
@@ -570,6 +781,76 @@ static void test_shared_in_child_eperm(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(rseq_op_pool_free(pool, item), 0);
+	rseq_op_pool_destroy(pool);
+}
+
+/* The pool's file is close-on-exec, also where it was attached to, and goes with the pool. */
+static void test_shared_file_closed_with_pool(void **state)
+{
+	struct rseq_op_pool *pool, *attached;
+	int fd, fd_attached;
+
+	(void)state;
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		skip_because("no cpu_opv()");
+	assert_int_equal(rseq_op_pool_create(&pool, 8, RSEQ_OP_POOL_SHARED), 0);
+	fd = rseq_op_pool_fd(pool);
+	assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	assert_int_equal(rseq_op_pool_attach(&attached, fd), 0);
+	fd_attached = rseq_op_pool_fd(attached);
+	assert_true(fd_attached >= 0);
+	assert_int_not_equal(fd_attached, fd);
+	assert_int_equal(fcntl(fd_attached, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	rseq_op_pool_destroy(pool);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_true(fcntl(fd_attached, F_GETFD) >= 0);
+	rseq_op_pool_destroy(attached);
+	assert_int_equal(fcntl(fd_attached, F_GETFD), -1);
+}
+
+/* An offset names every byte of an item, by the address of CPU 0 and by no other. */
+static void test_shared_offset_inside_item(void **state)
+{
+	struct rseq_op_pool *pool;
+	char *item, *second;
+	int64_t offset;
+	void *p;
+
+	(void)state;
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		skip_because("no cpu_opv()");
+	assert_int_equal(rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 2, RSEQ_OP_POOL_SHARED), 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &p), 0);
+	item = p;
+	assert_int_equal(rseq_op_pool_alloc(pool, &p), 0);
+	second = p;
+	offset = rseq_op_pool_offset(pool, item + 13);
+	assert_true(offset >= 0);
+	assert_int_equal(rseq_op_pool_offset(pool, item), offset - 13);
+	assert_ptr_equal(rseq_op_pool_item(pool, offset), item + 13);
+	assert_ptr_equal(rseq_op_pool_item(pool, offset + 1), item + 14);
+	assert_int_equal(rseq_op_pool_offset(pool, second) - rseq_op_pool_offset(pool, item),
+			 second - item);
+	if (rseq_op_nr_cpus() > 1)
+		assert_int_equal(rseq_op_pool_offset(pool, rseq_op_ptr(item, 1)), -EINVAL);
+	rseq_op_pool_destroy(pool);
+}
+
+static void test_shared_no_files_left_emfile(void **state)
+{
+	struct rseq_op_pool *pool, *other = NULL;
+	struct rlimit limit;
+
+	(void)state;
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
+		skip_because("no cpu_opv()");
+	assert_int_equal(rseq_op_pool_create(&pool, 8, RSEQ_OP_POOL_SHARED), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, limit.rlim_max }), 0);
+	assert_int_equal(rseq_op_pool_create(&other, 8, RSEQ_OP_POOL_SHARED), -EMFILE);
+	assert_int_equal(rseq_op_pool_attach(&other, rseq_op_pool_fd(pool)), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_null(other);
 	rseq_op_pool_destroy(pool);
 }
 
@@ -729,16 +1010,25 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shared_file_attached),
 		cmocka_unit_test(test_shared_in_child_eperm),
+		cmocka_unit_test(test_shared_file_closed_with_pool),
+		cmocka_unit_test(test_shared_offset_inside_item),
+		cmocka_unit_test(test_shared_no_files_left_emfile),
 		cmocka_unit_test(test_shared_with_pid_of_maker_eperm),
 		cmocka_unit_test(test_shared_in_vfork_child_is_maker),
 		cmocka_unit_test(test_attach_invalid),
 		cmocka_unit_test(test_items_distinct_and_zero),
 		cmocka_unit_test(test_items_of_all_cpus_counted),
+		cmocka_unit_test(test_items_untouched_take_no_memory),
+		cmocka_unit_test(test_destroy_unmaps_every_cpu),
+		cmocka_unit_test(test_alloc_no_memory_enomem),
+		cmocka_unit_test(test_cpu_in_range_only_numbers_with_memory),
 		cmocka_unit_test(test_invalid_einval),
 		cmocka_unit_test(test_reused_no_memory_of_unused_cpus),
 		cmocka_unit_test(test_debug_written_after_free_euclean),
+		cmocka_unit_test(test_debug_freed_filled_with_pattern),
 		cmocka_unit_test(test_debug_cleared_after_free_euclean),
 		cmocka_unit_test(test_debug_overrun_sigsegv),
+		cmocka_unit_test(test_allocated_by_threads_each_its_own),
 		cmocka_unit_test(test_forked_under_load),
 		cmocka_unit_test(test_forked_no_deadlock_with_program_lock),
 		cmocka_unit_test(test_shared_between_processes),

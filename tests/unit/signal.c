@@ -69,24 +69,78 @@ static void test_handlers_on_same_data(void **state)
 	assert_int_equal(sum, done + in_handlers);
 }
 
+/* What may take the backend, for a CPU. */
+
+static int add(int cpu)
+{
+	return rseq_op_addv(&counters[cpu], 1, cpu);
+}
+
+static int add_by_id(int cpu)
+{
+	return rseq_op_addv_cid(&counters[cpu], 1, cpu);
+}
+
+static int add_twice(int cpu)
+{
+	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(intptr_t),
+		.u.arithmetic_op = { .p = (uintptr_t)&counters[cpu], .count = 1 } };
+	const struct cpu_op adds[] = { add, add };
+
+	return rseq_op(adds, 2, cpu, 0);
+}
+
+static int bad_operand(int cpu)
+{
+	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(intptr_t),
+		.u.arithmetic_op = { .p = 8, .count = 1 } }, adds[] = { add, add };
+
+	return rseq_op(adds, 2, cpu, 0) != -EFAULT;
+}
+
+static int fence_all(int cpu)
+{
+	(void)cpu;
+	return rseq_op_fence_all();
+}
+
 /* The signal mask is the caller's again after an operation in the backend. */
+static void check_mask(int (*operation)(int cpu), const sigset_t *set)
+{
+	sigset_t now;
+	int i, sig;
+
+	for (i = 0; i < nr_allowed_cpus(); i++) {
+		assert_int_equal(pthread_sigmask(SIG_SETMASK, set, NULL), 0);
+		assert_int_equal(operation(allowed_cpu(i)), 0);
+		assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &now), 0);
+		for (sig = 1; sig <= SIGRTMAX; sig++)
+			assert_int_equal(sigismember(&now, sig), sigismember(set, sig));
+	}
+}
+
 static void test_signal_mask_restored(void **state)
 {
-	struct cpu_op fence[1];
-	sigset_t set, now;
-	int sig;
+	static int (*const operations[])(int cpu) = {
+		add, add_by_id, add_twice, bad_operand, rseq_op_fence, fence_all,
+	};
+	sigset_t none, some, all_but_some;
+	size_t i;
 
 	(void)state;
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR2);
-	sigaddset(&set, SIGRTMIN);
-	assert_int_equal(pthread_sigmask(SIG_SETMASK, &set, NULL), 0);
-	assert_int_equal(rseq_op(fence, 0, allowed_cpu(0), 0), 0);
-	assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &now), 0);
-	for (sig = 1; sig < SIGRTMAX; sig++)
-		assert_int_equal(sigismember(&now, sig), sigismember(&set, sig));
-	sigemptyset(&set);
-	pthread_sigmask(SIG_SETMASK, &set, NULL);
+	sigemptyset(&none);
+	sigemptyset(&some);
+	sigaddset(&some, SIGUSR2);
+	sigaddset(&some, SIGRTMAX);
+	sigfillset(&all_but_some);
+	sigdelset(&all_but_some, SIGKILL);
+	sigdelset(&all_but_some, SIGSTOP);
+	sigdelset(&all_but_some, SIGRTMIN);
+	for (i = 0; i < ARRAY_SIZE(operations); i++) {
+		check_mask(operations[i], &all_but_some);
+		check_mask(operations[i], &some);
+		check_mask(operations[i], &none);
+	}
 }
 
 int main(void)

@@ -10,6 +10,9 @@
 
 #define ROUNDS		40
 #define NR_COPIED	300
+#define ERRNO		1234	/* set before each operation, which leaves it alone */
+
+static intptr_t *volatile nowhere = (intptr_t *)8;	/* never mapped; unknown to the compiler */
 
 static uint32_t random_state = 1;
 
@@ -50,11 +53,20 @@ typedef void (*check_fn)(int index);
 #define RSEQ_OP_TEMPLATE "typed-cases.h"
 #include <rseq_op/variants.h>
 
-static const struct { check_fn fn; bool by_cid; } variants[] = {
-	{ rseq_op_check, false }, { rseq_op_check_release, false },
-	{ rseq_op_check32, false }, { rseq_op_check32_release, false },
-	{ rseq_op_check_cid, true }, { rseq_op_check_release_cid, true },
-	{ rseq_op_check32_cid, true }, { rseq_op_check32_release_cid, true },
+static const struct { check_fn check, bad_operands, invalid_index; bool by_cid; } variants[] = {
+	{ rseq_op_check, rseq_op_check_bad_operands, rseq_op_check_invalid_index, false },
+	{ rseq_op_check_release, rseq_op_check_bad_operands_release,
+	  rseq_op_check_invalid_index_release, false },
+	{ rseq_op_check32, rseq_op_check_bad_operands32, rseq_op_check_invalid_index32, false },
+	{ rseq_op_check32_release, rseq_op_check_bad_operands32_release,
+	  rseq_op_check_invalid_index32_release, false },
+	{ rseq_op_check_cid, rseq_op_check_bad_operands_cid, rseq_op_check_invalid_index_cid, true },
+	{ rseq_op_check_release_cid, rseq_op_check_bad_operands_release_cid,
+	  rseq_op_check_invalid_index_release_cid, true },
+	{ rseq_op_check32_cid, rseq_op_check_bad_operands32_cid,
+	  rseq_op_check_invalid_index32_cid, true },
+	{ rseq_op_check32_release_cid, rseq_op_check_bad_operands32_release_cid,
+	  rseq_op_check_invalid_index32_release_cid, true },
 };
 
 static void check_all(int cpu, int cid)
@@ -62,7 +74,7 @@ static void check_all(int cpu, int cid)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(variants); i++)
-		variants[i].fn(variants[i].by_cid ? cid : cpu);
+		variants[i].check(variants[i].by_cid ? cid : cpu);
 }
 
 static uint64_t backend_runs(void)
@@ -118,58 +130,83 @@ static void test_index_out_of_range_einval(void **state)
 {
 	const int nonsense[] = { -1, -2, INT32_MIN, INT32_MAX, rseq_op_nr_cpus(),
 				 RSEQ_OP_CPU_MAX, RSEQ_OP_CPU_MAX + 1 };
-	intptr_t v = 5;
-	int32_t w = 5;
-	size_t i;
+	size_t i, k;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(nonsense); i++) {
-		assert_int_equal(rseq_op_storev(&v, 6, nonsense[i]), -EINVAL);
-		assert_int_equal(rseq_op_storev_cid(&v, 6, nonsense[i]), -EINVAL);
-		assert_int_equal(rseq_op_storev32_release(&w, 6, nonsense[i]), -EINVAL);
-		assert_int_equal(rseq_op_cmpeqv_storev_cid(&v, 7, 6, nonsense[i]), -EINVAL);
+		for (k = 0; k < ARRAY_SIZE(variants); k++)
+			variants[k].invalid_index(nonsense[i]);
 	}
-	assert_int_equal(v, 5);
-	assert_int_equal(w, 5);
 }
 
-/* A pointer that leads nowhere ends the call: it is not tried for ever. */
-static void test_pointer_to_nowhere_efault(void **state)
+/*
+ * An operand that cannot be accessed is an error of the backend. A pointer that leads to one is
+ * not followed for ever. The kernel may give this thread any concurrency ID at any time, and a
+ * sequence would raise SIGSEGV: so operations for IDs are checked where all take the backend.
+ */
+static void test_bad_operands_elsewhere_efault(void **state)
 {
 	int other = other_cpu(allowed_cpu(0));
-	intptr_t head = 8, load = 77;
+	size_t i;
 
 	(void)state;
 	if (other < 0)
 		skip_because("only one CPU");
 	pin_to(allowed_cpu(0));
-	assert_int_equal(rseq_op_cmpnev_storeoffp_load(&head, 0, 0, &load, other), -EFAULT);
-	assert_int_equal(rseq_op_offset_deref_addv(&head, 0, 1, other), -EFAULT);
-	assert_int_equal(head, 8);
-	assert_int_equal(load, 77);
+	for (i = 0; i < ARRAY_SIZE(variants); i++) {
+		if (!variants[i].by_cid || always_by_backend())
+			variants[i].bad_operands(other);
+	}
 	unpin();
 }
 
-static intptr_t *volatile nowhere = (intptr_t *)8;	/* the compiler knows not */
-
-/* What cannot be read or written is an error of the backend, and of nothing else. */
-static void test_bad_operands_efault(void **state)
+/* What a sequence cannot notice: the backend refuses it, before anything is stored. */
+static void test_unaligned_release_elsewhere_einval(void **state)
 {
+	static _Alignas(64) char words[128];
+	intptr_t *v = (intptr_t *)(void *)(words + 60), old = 77;
+	int32_t *v32 = (int32_t *)(void *)(words + 62);
 	int other = other_cpu(allowed_cpu(0));
-	intptr_t node[2] = { 0, 4711 }, head = (intptr_t)node, load = 77, *bad = nowhere;
+	size_t i;
+
+	(void)state;
+	if (other < 0)
+		skip_because("only one CPU");
+	if (sizeof(intptr_t) == 4)
+		v = (intptr_t *)(void *)v32;
+	pin_to(allowed_cpu(0));
+	assert_int_equal(rseq_op_storev_release(v, 6, other), -EINVAL);
+	assert_int_equal(rseq_op_xchgv_release(v, 6, &old, other), -EINVAL);
+	assert_int_equal(rseq_op_addv_release(v, 6, other), -EINVAL);
+	assert_int_equal(rseq_op_addv32_release(v32, 6, other), -EINVAL);
+	assert_int_equal(rseq_op_cmpeqv_storev_release(v, 0, 6, other), -EINVAL);
+	assert_int_equal(old, 77);
+	for (i = 0; i < sizeof(words); i++)
+		assert_int_equal(words[i], 0);
+	unpin();
+}
+
+static void test_overlapping_copy_elsewhere_einval(void **state)
+{
+	char bytes[] = "0123456789abcdef";
+	int other = other_cpu(allowed_cpu(0));
+	intptr_t v = 5;
 
 	(void)state;
 	if (other < 0)
 		skip_because("only one CPU");
 	pin_to(allowed_cpu(0));
-	assert_int_equal(rseq_op_cmpnev_storeoffp_load(bad, 0, 0, &load, other), -EFAULT);
-	assert_int_equal(rseq_op_cmpnev_storeoffp_load(&head, 0, 0, bad, other), -EFAULT);
-	assert_int_equal(rseq_op_offset_deref_addv(bad, 0, 1, other), -EFAULT);
-	assert_int_equal(rseq_op_cmpnev_storeoffp_load(bad, 0, 0, &load, -1), -EINVAL);
-	assert_int_equal(rseq_op_offset_deref_addv(bad, 0, 1, RSEQ_OP_CPU_MAX), -EINVAL);
-	assert_true(head == (intptr_t)node && load == 77 && node[0] == 0 && node[1] == 4711);
-	assert_int_equal(rseq_op_cmpnev_storeoffp_load(&head, 0, sizeof(*node), &load, other), 0);
-	assert_true(head == 4711 && load == (intptr_t)node);
+	assert_int_equal(rseq_op_cmpeqv_memcpy_storev(&v, 5, bytes + 7, bytes, 8, 6, other),
+			 -EINVAL);
+	assert_int_equal(rseq_op_cmpeqv_memcpy_storev(&v, 5, bytes, bytes + 7, 8, 6, other),
+			 -EINVAL);
+	assert_int_equal(rseq_op_xchgv(&v, 6, &v, other), -EINVAL);
+	assert_int_equal(rseq_op_fetch_addv(&v, 6, &v, other), -EINVAL);
+	assert_int_equal(v, 5);
+	assert_string_equal(bytes, "0123456789abcdef");
+	assert_int_equal(rseq_op_cmpeqv_memcpy_storev(&v, 5, bytes + 8, bytes, 8, 6, other), 0);
+	assert_int_equal(v, 6);
+	assert_string_equal(bytes, "0123456701234567");
 	unpin();
 }
 
@@ -214,8 +251,9 @@ int main(void)
 		cmocka_unit_test(test_here_by_sequence),
 		cmocka_unit_test(test_elsewhere_by_backend),
 		cmocka_unit_test(test_index_out_of_range_einval),
-		cmocka_unit_test(test_pointer_to_nowhere_efault),
-		cmocka_unit_test(test_bad_operands_efault),
+		cmocka_unit_test(test_bad_operands_elsewhere_efault),
+		cmocka_unit_test(test_unaligned_release_elsewhere_einval),
+		cmocka_unit_test(test_overlapping_copy_elsewhere_einval),
 		cmocka_unit_test(test_long_copy_einval),
 		cmocka_unit_test(test_fences),
 	};

@@ -6,12 +6,26 @@
 
 #include "vectors.h"
 
+#define ERRNO	1234
+
+/* rseq_op(), which leaves errno alone whatever it returns. */
+static int run_vector(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags)
+{
+	int ret;
+
+	errno = ERRNO;
+	ret = rseq_op(ops, nr_ops, cpu, flags);
+	if (errno != ERRNO)
+		fail_msg("result %d; errno has changed to %d", ret, errno);
+	return ret;
+}
+
 /* What is accessible decides in the backend; in a sequence, it is a SIGSEGV. */
 static void test_vectors_this_cpu(void **state)
 {
 	(void)state;
 	pin_to(allowed_cpu(0));
-	check_vectors(rseq_op, allowed_cpu(0), -EFAULT);
+	check_vectors(run_vector, allowed_cpu(0), -EFAULT);
 	unpin();
 }
 
@@ -22,64 +36,224 @@ static void test_vectors_other_cpus(void **state)
 	(void)state;
 	pin_to(allowed_cpu(0));
 	for (i = 1; i < nr_allowed_cpus(); i++)
-		check_vectors(rseq_op, allowed_cpu(i), 0);
+		check_vectors(run_vector, allowed_cpu(i), 0);
 	unpin();
 }
 
-static const struct cpu_op two_words[2] = {
-	{ .op = CPU_STORE_IMM_OP, .len = 8, .u.immediate_op = { .p = 8 } },
-	{ .op = CPU_STORE_IMM_OP, .len = 8, .u.immediate_op = { .p = 8 } },
+/* On a CPU of the caller's choice: these vectors are never sequences. */
+static void test_unused_bits_einval(void **state)
+{
+	(void)state;
+	check_unused_bits(run_vector, allowed_cpu(0));
+}
+
+static void test_inaccessible_operands_efault(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		check_inaccessible_operands(run_vector, allowed_cpu(i));
+}
+
+/*
+ * Which vectors can be sequences
+ */
+
+static struct {
+	_Alignas(8) char v[16];	/* the word that is stored to, and its neighbour */
+	_Alignas(8) char w[16];
+} words;
+
+#define V		((uintptr_t)words.v)
+#define W		((uintptr_t)words.w)
+#define POINTER		sizeof(intptr_t)
+
+/* All operations have the layout of one of these. */
+static struct cpu_op with_number(int op, uint32_t len, uintptr_t p, uint64_t value)
+{
+	return (struct cpu_op){ .op = op, .len = len,
+		.u.immediate_op = { .p = p, .value = value } };
+}
+
+static struct cpu_op with_pair(int op, uint32_t len, uintptr_t a, uintptr_t b)
+{
+	return (struct cpu_op){ .op = op, .len = len, .u.memcpy_op = { .dst = a, .src = b } };
+}
+
+static struct rseq_op_stats stats_now(void)
+{
+	struct rseq_op_stats s;
+
+	rseq_op_stats(&s, sizeof(s));
+	return s;
+}
+
+/* A sequence may abort as often as it likes: then it is tried once more. */
+static int try_here(const struct cpu_op *ops, unsigned int nr_ops, int cpu)
+{
+	uint64_t aborts;
+	int ret;
+
+	do {
+		aborts = stats_now().aborts;
+		memset(&words, 0, sizeof(words));
+		ret = run_vector(ops, nr_ops, cpu, RSEQ_OP_TRY);
+	} while (ret == -EAGAIN && stats_now().aborts != aborts);
+	return ret;
+}
+
+static void check_form(const struct cpu_op *ops, unsigned int nr_ops, bool sequence,
+		       const char *what)
+{
+	uint64_t before = stats_now().vector, counted;
+	int cpu = allowed_cpu(0), ret;
+
+	pin_to(cpu);
+	ret = try_here(ops, nr_ops, cpu);
+	counted = stats_now().vector - before;
+	if (ret != (sequence && !always_by_backend() ? 0 : -EAGAIN) || counted)
+		fail_msg("%s, to be tried: %d; %d counted as a vector", what, ret, (int)counted);
+	memset(&words, 0, sizeof(words));
+	ret = run_vector(ops, nr_ops, cpu, 0);
+	counted = stats_now().vector - before;
+	if (ret || counted != (sequence ? 0 : 1))
+		fail_msg("%s: %d; %d counted as a vector", what, ret, (int)counted);
+	unpin();
+}
+
+static const int last_ops[] = {
+	CPU_STORE_IMM_OP, CPU_STORE_RELEASE_IMM_OP, CPU_ADD_OP, CPU_ADD_RELEASE_OP, CPU_OR_OP,
+	CPU_AND_OP, CPU_XOR_OP, CPU_MEMCPY_OP, CPU_MEMCPY_RELEASE_OP,
 };
 
-/* Try: a sequence here, or nothing at all. */
-static void test_try_eagain_instead_of_backend(void **state)
+static bool is_copy(int op)
+{
+	return op == CPU_MEMCPY_OP || op == CPU_MEMCPY_RELEASE_OP;
+}
+
+static struct cpu_op last(int op, uint32_t len)
+{
+	return is_copy(op) ? with_pair(op, len, V, W) : with_number(op, len, V, 1);
+}
+
+static void check_width(uint32_t len)
+{
+	bool sequence = len == 4 || len == POINTER;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(last_ops); i++) {
+		struct cpu_op ops[] = {
+			with_pair(CPU_COMPARE_EQ_OP, len, V, W),
+			with_number(CPU_COMPARE_EQ_IMM_OP, len, W, 0),
+			with_number(CPU_COMPARE_NE_IMM_OP, len, W, 1), last(last_ops[i], len),
+		};
+
+		check_form(&ops[3], 1, sequence, "one store");
+		check_form(ops, 4, sequence, "comparisons and a store");
+		check_form(ops + 1, 2, false, "comparisons alone");
+	}
+}
+
+/* With FORCE_FALLBACK=1 no vector is taken for a sequence, so all are counted as vectors. */
+static void test_words_of_a_width_are_sequences(void **state)
+{
+	const char *forced = getenv("RSEQ_OP_FORCE_FALLBACK");
+
+	(void)state;
+	if (forced)
+		skip_because("every vector, or some of them, take the backend");
+	check_width(4);
+	check_width(8);
+	check_width(2);
+	check_width(1);
+}
+
+static void test_other_vectors_are_no_sequences(void **state)
+{
+	struct cpu_op store = with_number(CPU_STORE_IMM_OP, POINTER, V, 1);
+	struct cpu_op ops[2];
+
+	(void)state;
+	ops[0] = ops[1] = store;
+	check_form(ops, 2, false, "two stores");
+	ops[0] = with_number(CPU_LSHIFT_OP, POINTER, V, 1);
+	check_form(ops, 1, false, "a shift");
+	ops[0] = with_number(CPU_RSHIFT_OP, POINTER, V, 1);
+	check_form(ops, 1, false, "a shift");
+	ops[0] = (struct cpu_op){ .op = CPU_MB_OP };
+	check_form(ops, 2, false, "a barrier");
+	ops[0] = with_number(CPU_COMPARE_EQ_IMM_OP, 2, W, 0);
+	check_form(ops, 2, false, "words of two widths");
+	ops[0] = with_number(CPU_COMPARE_EQ_IMM_OP, POINTER, W + POINTER / 2, 0);
+	check_form(ops, 2, false, "an unaligned word");
+	ops[0] = with_number(CPU_COMPARE_EQ_IMM_OP, POINTER, W, 0);
+	ops[0].u.immediate_op.expect_fault_p = 1;
+	check_form(ops, 2, false, "a fault expected");
+	ops[0] = with_pair(CPU_MEMCPY_OP, POINTER, V, W);
+	ops[0].u.memcpy_op.expect_fault_src = 1;
+	check_form(ops, 1, false, "a fault expected at the source");
+	ops[0] = store;
+	ops[0].u.immediate_op.expect_fault_p = 1;
+	check_form(ops, 1, false, "a fault expected at the store");
+	ops[0] = with_number(CPU_ADD_OP, POINTER, V + POINTER / 2, 1);
+	check_form(ops, 1, false, "an unaligned store");
+	check_form(NULL, 0, false, "no operations");
+}
+
+/* RSEQ_OP_TRY: a sequence here, or nothing at all. */
+static void test_try_result_or_eagain(void **state)
 {
 	intptr_t word = 5;
 	struct cpu_op ops[] = {
-		{ .op = CPU_COMPARE_EQ_IMM_OP, .len = sizeof(word),
-		  .u.immediate_op = { .p = (uintptr_t)&word, .value = 5 } },
-		{ .op = CPU_ADD_OP, .len = sizeof(word),
-		  .u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } },
+		with_number(CPU_COMPARE_EQ_IMM_OP, POINTER, (uintptr_t)&word, 5),
+		with_number(CPU_ADD_OP, POINTER, (uintptr_t)&word, 1),
 	};
-	struct rseq_op_stats before, after;
+	struct rseq_op_stats before = stats_now(), after;
 	int cpu = allowed_cpu(0), other = other_cpu(cpu);
+	bool never = always_by_backend();
 
 	(void)state;
-	if (getenv("RSEQ_OP_FORCE_FALLBACK") || rseq_op_backend(NULL) == RSEQ_OP_BACKEND_GUARD)
-		skip_because("the backend is taken all the same");
-	rseq_op_stats(&before, sizeof(before));
+	if (!never && getenv("RSEQ_OP_FORCE_FALLBACK"))
+		skip_because("some take the backend");
 	pin_to(cpu);
-	assert_int_equal(rseq_op(ops, 2, cpu, RSEQ_OP_TRY), 0);
-	assert_int_equal(rseq_op(ops, 2, cpu, RSEQ_OP_TRY), 1);
-	ops[0].u.immediate_op.value = 6;
+	assert_int_equal(try_here(ops, 2, cpu), never ? -EAGAIN : 0);
+	assert_int_equal(word, never ? 5 : 6);
+	assert_int_equal(try_here(ops, 2, cpu), never ? -EAGAIN : 1);
+	word = 5;
 	if (other >= 0)
-		assert_int_equal(rseq_op(ops, 2, other, RSEQ_OP_TRY), -EAGAIN);
-	assert_int_equal(rseq_op(two_words, 2, cpu, RSEQ_OP_TRY), -EAGAIN);
-	assert_int_equal(rseq_op(NULL, 0, cpu, RSEQ_OP_TRY), -EAGAIN);
-	assert_int_equal(rseq_op(ops, 2, -1, RSEQ_OP_TRY), -EINVAL);
-	assert_int_equal(rseq_op(ops, CPU_OP_VEC_LEN_MAX + 1, cpu, RSEQ_OP_TRY), -EINVAL);
-	assert_int_equal(rseq_op(&(struct cpu_op){ .op = NR_CPU_OPS }, 1, cpu, RSEQ_OP_TRY),
-			 -EINVAL);
+		assert_int_equal(run_vector(ops, 2, other, RSEQ_OP_TRY), -EAGAIN);
+	assert_int_equal(run_vector(ops, 2, -1, RSEQ_OP_TRY), -EINVAL);
+	assert_int_equal(run_vector(ops, CPU_OP_VEC_LEN_MAX + 1, cpu, RSEQ_OP_TRY), -EINVAL);
+	ops[0].u.immediate_op.zero[0] = 1;
+	assert_int_equal(run_vector(ops, 2, cpu, RSEQ_OP_TRY), -EINVAL);
+	ops[0].op = NR_CPU_OPS;
+	assert_int_equal(run_vector(ops, 2, cpu, RSEQ_OP_TRY), -EINVAL);
+	assert_int_equal(word, 5);
 	unpin();
-	assert_int_equal(word, 6);
-	rseq_op_stats(&after, sizeof(after));
+	after = stats_now();
 	assert_int_equal(after.vector, before.vector);
 	assert_int_equal(after.remote, before.remote);
 }
 
 static void test_invalid_cpu_einval(void **state)
 {
-	static const int nonsense[] = { -1, -2, INT32_MIN, INT32_MAX, RSEQ_OP_CPU_MAX,
-					RSEQ_OP_CPU_MAX - 1 };
+	const int nonsense[] = { -1, -2, INT32_MIN, INT32_MAX, RSEQ_OP_CPU_MAX,
+				 RSEQ_OP_CPU_MAX - 1, rseq_op_nr_cpus() };
 	int64_t word = 5;
 	struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
 		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
+	struct cpu_op adds[] = { add, add };
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < ARRAY_SIZE(nonsense); i++)
-		assert_int_equal(rseq_op(&add, 1, nonsense[i], 0), -EINVAL);
-	assert_int_equal(rseq_op(&add, 1, rseq_op_nr_cpus(), 0), -EINVAL);
+	for (i = 0; i < ARRAY_SIZE(nonsense); i++) {
+		assert_int_equal(run_vector(&add, 1, nonsense[i], 0), -EINVAL);
+		assert_int_equal(run_vector(adds, 2, nonsense[i], 0), -EINVAL);
+		assert_int_equal(run_vector(NULL, 0, nonsense[i], 0), -EINVAL);
+		assert_int_equal(run_vector(NULL, 1, nonsense[i], 0), -EINVAL);
+		assert_int_equal(rseq_op_fence(nonsense[i]), -EINVAL);
+	}
 	assert_int_equal(word, 5);
 }
 
@@ -94,7 +268,8 @@ static void test_flags_einval(void **state)
 	for (bit = 0; bit < 32; bit++) {
 		if (1U << bit == RSEQ_OP_TRY)
 			continue;
-		assert_int_equal(rseq_op(&add, 1, allowed_cpu(0), 1U << bit), -EINVAL);
+		assert_int_equal(run_vector(&add, 1, allowed_cpu(0), 1U << bit), -EINVAL);
+		assert_int_equal(run_vector(NULL, 0, allowed_cpu(0), 1U << bit), -EINVAL);
 	}
 	assert_int_equal(word, 5);
 }
@@ -105,34 +280,13 @@ static void test_ops_pointer_efault(void **state)
 
 	(void)state;
 	if (forced && !strcmp(forced, "1"))
-		assert_int_equal(rseq_op((void *)8, 1, allowed_cpu(0), 0), -EFAULT);
+		assert_int_equal(run_vector((void *)8, 1, allowed_cpu(0), 0), -EFAULT);
 	if (forced && !strcmp(forced, "1"))
-		assert_int_equal(rseq_op((void *)8, 1, allowed_cpu(0), RSEQ_OP_TRY), -EFAULT);
-	assert_int_equal(rseq_op(NULL, 16, allowed_cpu(0), 0), -EFAULT);
-	assert_int_equal(rseq_op(NULL, 16, allowed_cpu(0), RSEQ_OP_TRY), -EFAULT);
-	assert_int_equal(rseq_op(NULL, 17, allowed_cpu(0), RSEQ_OP_TRY), -EINVAL);
-	assert_int_equal(rseq_op(NULL, 0, allowed_cpu(0), 0), 0);
-}
-
-static void test_errno_left_alone(void **state)
-{
-	int64_t word = 5;
-	struct cpu_op op = { .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
-
-	int other = other_cpu(allowed_cpu(0));
-
-	(void)state;
-	if (other < 0)
-		skip_because("only one CPU");
-	pin_to(allowed_cpu(0));
-	errno = 1234;
-	assert_int_equal(rseq_op(&op, 1, allowed_cpu(0), 0), 0);
-	op.u.arithmetic_op.p = 8;
-	assert_int_equal(rseq_op(&op, 1, other, 0), -EFAULT);
-	unpin();
-	assert_int_equal(errno, 1234);
-	assert_int_equal(word, 6);
+		assert_int_equal(run_vector((void *)8, 1, allowed_cpu(0), RSEQ_OP_TRY), -EFAULT);
+	assert_int_equal(run_vector(NULL, 16, allowed_cpu(0), 0), -EFAULT);
+	assert_int_equal(run_vector(NULL, 16, allowed_cpu(0), RSEQ_OP_TRY), -EFAULT);
+	assert_int_equal(run_vector(NULL, 17, allowed_cpu(0), RSEQ_OP_TRY), -EINVAL);
+	assert_int_equal(run_vector(NULL, 0, allowed_cpu(0), 0), 0);
 }
 
 /*
@@ -157,24 +311,62 @@ static void test_protected_memory_efault(void **state)
 		skip_because("only one CPU");
 	pin_to(allowed_cpu(0));
 	assert_ptr_not_equal(page, MAP_FAILED);
-	assert_int_equal(rseq_op(to_page, 2, other, 0), -EFAULT);
-	assert_int_equal(rseq_op(to_page + 1, 1, other, 0), -EFAULT);
+	assert_int_equal(run_vector(to_page, 2, other, 0), -EFAULT);
+	assert_int_equal(run_vector(to_page + 1, 1, other, 0), -EFAULT);
 	assert_int_equal(flag, 0);
-	assert_int_equal(rseq_op(from_page + 1, 1, other, 0), 0);
-	assert_int_equal(rseq_op(from_page, 2, other, 0), 0);
+	assert_int_equal(run_vector(from_page + 1, 1, other, 0), 0);
+	assert_int_equal(run_vector(from_page, 2, other, 0), 0);
 	assert_int_equal(word, 0);
 	assert_int_equal(flag, 1);
 	assert_int_equal(mprotect(page, 4096, PROT_NONE), 0);
 	word = 5;
 	flag = 0;
-	assert_int_equal(rseq_op(from_page, 2, other, 0), -EFAULT);
+	assert_int_equal(run_vector(from_page, 2, other, 0), -EFAULT);
 	from_page[1].u.memcpy_op.expect_fault_src = 1;
-	assert_int_equal(rseq_op(from_page, 2, other, 0), -EAGAIN);
-	assert_int_equal(rseq_op(from_page + 1, 1, other, 0), -EAGAIN);
+	assert_int_equal(run_vector(from_page, 2, other, 0), -EAGAIN);
+	assert_int_equal(run_vector(from_page + 1, 1, other, 0), -EAGAIN);
 	assert_int_equal(word, 5);
 	assert_int_equal(flag, 0);
 	unpin();
 	munmap(page, 4096);
+}
+
+/* The second page is missing: nothing happens to the first. */
+static void test_straddle_into_unmapped_efault(void **state)
+{
+	char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int64_t word = 5, flag = 0;
+	struct cpu_op set_flag = { .op = CPU_STORE_IMM_OP, .len = 8,
+		.u.immediate_op = { .p = (uintptr_t)&flag, .value = 1 } };
+	struct cpu_op add[] = { set_flag, { .op = CPU_ADD_OP, .len = 8,
+		.u.arithmetic_op = { .count = -1 } } };
+	struct cpu_op from[] = { set_flag, { .op = CPU_MEMCPY_OP, .len = 8,
+		.u.memcpy_op = { .dst = (uintptr_t)&word } } };
+	int cpu = allowed_cpu(0);
+
+	(void)state;
+	assert_ptr_not_equal(p, MAP_FAILED);
+	assert_int_equal(munmap(p + 4096, 4096), 0);
+	add[1].u.arithmetic_op.p = (uintptr_t)p + 4092;
+	from[1].u.memcpy_op.src = (uintptr_t)p + 4089;
+	assert_int_equal(rseq_op(add, 2, cpu, 0), -EFAULT);
+	assert_int_equal(rseq_op(from, 2, cpu, 0), -EFAULT);
+	assert_int_equal(flag, 0);
+	assert_int_equal(word, 5);
+	assert_int_equal(*(int32_t *)(void *)(p + 4092), 0);
+	add[1].u.arithmetic_op.p = (uintptr_t)p + 4088;
+	assert_int_equal(rseq_op(add, 2, cpu, 0), 0);
+	assert_int_equal(flag, 1);
+	munmap(p, 4096);
+}
+
+static void test_vector_changes_itself_runs_as_it_was(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < nr_allowed_cpus(); i++)
+		check_vector_changes_itself(rseq_op, allowed_cpu(i));
 }
 
 int main(void)
@@ -182,12 +374,17 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors_this_cpu),
 		cmocka_unit_test(test_vectors_other_cpus),
-		cmocka_unit_test(test_try_eagain_instead_of_backend),
+		cmocka_unit_test(test_unused_bits_einval),
+		cmocka_unit_test(test_inaccessible_operands_efault),
+		cmocka_unit_test(test_words_of_a_width_are_sequences),
+		cmocka_unit_test(test_other_vectors_are_no_sequences),
+		cmocka_unit_test(test_try_result_or_eagain),
 		cmocka_unit_test(test_invalid_cpu_einval),
 		cmocka_unit_test(test_flags_einval),
 		cmocka_unit_test(test_ops_pointer_efault),
-		cmocka_unit_test(test_errno_left_alone),
 		cmocka_unit_test(test_protected_memory_efault),
+		cmocka_unit_test(test_straddle_into_unmapped_efault),
+		cmocka_unit_test(test_vector_changes_itself_runs_as_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,16 +59,16 @@
 	"1:\n\t"
 
 /*
- * guard.c, scenario A: (c). The upper half of an open tag is 0, and that of a negative index
- * is not.
+ * guard.c, scenario A: (c). The upper half of an open tag is 0, and it is looked at first: a tag that
+ * has been open once has the CPU's number in its lower half from then on.
  */
 #define RSEQ_OP_ASM_CMPTAG						\
 	RSEQ_OP_ASM_DELAY						\
 	"movl	%[tags], %%edx\n\t"					\
 	"movl	%[index], %%ecx\n\t"					\
-	"cmpl	%%ecx, (%%edx,%%eax,8)\n\t"				\
-	"jne	%l[elsewhere]\n\t"					\
 	"cmpl	$0, 4(%%edx,%%eax,8)\n\t"				\
+	"jne	%l[elsewhere]\n\t"					\
+	"cmpl	%%ecx, (%%edx,%%eax,8)\n\t"				\
 	"jne	%l[elsewhere]\n\t"
 
 #define RSEQ_OP_ASM_BEGIN_CPU						\

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Owners of a guard that do not go on: stopped, preempted, killed, or left behind by fork().
+ *
+ * An owner is stopped at its fence, where it has closed the guard of a CPU and blocked its
+ * signals. Nothing here depends on how long something takes: each step waits for the state that
+ * the step before has to lead to.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "notify.h"
+#include "threads.h"
+
+static intptr_t words[2];	/* of the CPU that is closed */
+static int here, there;		/* where threads run, and the CPU whose guard they close */
+
+static int set_up(void **state)
+{
+	(void)state;
+	words[0] = words[1] = 0;
+	if (nr_allowed_cpus() < 2)
+		return 0;
+	here = allowed_cpu(0);
+	there = allowed_cpu(1);
+	pin_to(here);
+	return 0;
+}
+
+static void need_emulation(void)
+{
+	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_MEMBARRIER)
+		skip_because("no emulation by membarrier(2)");
+	if (nr_allowed_cpus() < 2)
+		skip_because("only one CPU");
+}
+
+/* Two stores, so that it cannot run as a sequence. */
+static int add_both(void)
+{
+	struct cpu_op ops[2] = {
+		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t),
+		  .u.arithmetic_op = { .p = (uintptr_t)&words[0], .count = 1 } },
+		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t),
+		  .u.arithmetic_op = { .p = (uintptr_t)&words[1], .count = 2 } },
+	};
+
+	return rseq_op(ops, 2, there, 0);
+}
+
+static bool open_to_sequences(void)
+{
+	return __atomic_load_n(&rseq_op_tags()[there], __ATOMIC_RELAXED) == there;
+}
+
+/* What a thread or process does, and what is known of it. */
+struct actor {
+	pthread_t thread;
+	_Atomic int tid;
+	_Atomic int listener;	/* -2: not yet */
+	_Atomic bool may_end;
+	int fifo;		/* priority; 0: not real-time */
+	int ret;
+};
+
+static void *be_owner(void *arg)
+{
+	struct actor *a = arg;
+
+	a->tid = (int)syscall(SYS_gettid);
+	a->listener = notify_install();
+	a->ret = add_both();
+	/* The kernel wakes waiters when a thread ends, too: that must not hide anything. */
+	while (!a->may_end)
+		sleep_ms(1);
+	return NULL;
+}
+
+static void *be_waiter(void *arg)
+{
+	struct sched_param param = { .sched_priority = ((struct actor *)arg)->fifo };
+	struct actor *a = arg;
+
+	a->ret = 1;
+	a->tid = (int)syscall(SYS_gettid);
+	if (a->fifo && pthread_setschedparam(pthread_self(), SCHED_FIFO, &param))
+		return NULL;
+	a->ret = add_both();
+	return NULL;
+}
+
+static void start(struct actor *a, void *(*run)(void *arg))
+{
+	a->tid = 0;
+	a->listener = -2;
+	a->may_end = false;
+	assert_int_equal(pthread_create(&a->thread, NULL, run, a), 0);
+}
+
+/* Until the owner has closed the guard. Returns its call. */
+static uint64_t wait_for_owner(struct actor *a)
+{
+	uint64_t call;
+
+	while (a->listener == -2)
+		sleep_ms(1);
+	assert_true(a->listener >= 0);
+	call = notify_wait(a->listener);
+	assert_false(open_to_sequences());
+	return call;
+}
+
+/* A line of /proc/self/task/<tid>/<name>. */
+static void read_line(int tid, const char *name, char *line, size_t size)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, name);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_non_null(fgets(line, (int)size, f));
+	fclose(f);
+}
+
+static void wait_until_asleep_in_futex(const struct actor *a)
+{
+	char line[200];
+
+	do {
+		sleep_ms(1);
+		if (!a->tid)
+			continue;
+		read_line(a->tid, "syscall", line, sizeof(line));
+	} while (!a->tid || atoi(line) != SYS_futex);
+}
+
+/* As the scheduler sees it now: -2 for real-time priority 1, 0 to 39 for others. */
+static int priority_of(int tid)
+{
+	char line[1000], *p;
+	int field;
+
+	read_line(tid, "stat", line, sizeof(line));
+	p = strrchr(line, ')');		/* of field 2 */
+	for (field = 3; p && field <= 18; field++)
+		p = strchr(p + 1, ' ');
+	assert_non_null(p);
+	return atoi(p);
+}
+
+static void let_owner_go_on(struct actor *a, uint64_t call)
+{
+	notify_answer(a->listener, call, 0);
+	/* Another fence follows where loads pass loads. */
+	if (RSEQ_OP_LOADS_PASS_LOADS)
+		notify_answer(a->listener, notify_wait(a->listener), 0);
+}
+
+static void join_owner(struct actor *a)
+{
+	a->may_end = true;
+	assert_int_equal(pthread_join(a->thread, NULL), 0);
+	assert_int_equal(a->ret, 0);
+	close(a->listener);
+}
+
+static void check_words(intptr_t times)
+{
+	assert_int_equal(words[0], times);
+	assert_int_equal(words[1], 2 * times);
+	assert_true(open_to_sequences());
+}
+
+static void test_owner_stopped_waiters_all_go_on_when_it_does(void **state)
+{
+	struct actor owner = { 0 }, waiter[4] = { { 0 } };
+	uint64_t call;
+	int i;
+
+	(void)state;
+	need_emulation();
+	start(&owner, be_owner);
+	call = wait_for_owner(&owner);
+	for (i = 0; i < 4; i++)
+		start(&waiter[i], be_waiter);
+	for (i = 0; i < 4; i++)
+		wait_until_asleep_in_futex(&waiter[i]);
+	assert_int_equal(words[0], 0);
+	let_owner_go_on(&owner, call);
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(waiter[i].thread, NULL), 0);
+		assert_int_equal(waiter[i].ret, 0);
+	}
+	join_owner(&owner);
+	check_words(5);
+}
+
+static void test_owner_stopped_realtime_waiter_lends_priority(void **state)
+{
+	struct actor owner = { 0 }, waiter = { .fifo = 10 };
+	struct sched_param param = { .sched_priority = 10 };
+	uint64_t call;
+
+	(void)state;
+	need_emulation();
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
+		skip_because("no right to real-time priorities");
+	param.sched_priority = 0;
+	assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &param), 0);
+	start(&owner, be_owner);
+	call = wait_for_owner(&owner);
+	assert_true(priority_of(owner.tid) >= 0);
+	start(&waiter, be_waiter);
+	wait_until_asleep_in_futex(&waiter);
+	while (priority_of(owner.tid) != -1 - waiter.fifo)
+		sleep_ms(1);
+	let_owner_go_on(&owner, call);
+	assert_int_equal(pthread_join(waiter.thread, NULL), 0);
+	assert_int_equal(waiter.ret, 0);
+	join_owner(&owner);
+	check_words(2);
+}
+
+/* A process that shares memory, as a child of vfork() does; and files, to be stopped by them. */
+
+static struct actor child_actor;
+
+static int be_child(void *arg)
+{
+	be_owner(arg);
+	syscall(SYS_exit, 1);
+	return 0;
+}
+
+static pid_t start_child(char *stack, size_t size)
+{
+	pid_t pid;
+
+	child_actor = (struct actor){ .listener = -2, .may_end = true };
+	pid = clone(be_child, stack + size, CLONE_VM | CLONE_FILES | SIGCHLD, &child_actor);
+	assert_true(pid > 0);
+	return pid;
+}
+
+/* Dead, and still a zombie. */
+static void kill_child(pid_t pid)
+{
+	siginfo_t info;
+
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(info.si_code, CLD_KILLED);
+}
+
+static void reap(pid_t pid)
+{
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(child_actor.listener);
+}
+
+static void test_owner_process_killed_next_vector_takes_over(void **state)
+{
+	static _Alignas(16) char stack[1 << 16];
+	int reaped;
+
+	(void)state;
+	need_emulation();
+	for (reaped = 0; reaped < 2; reaped++) {
+		pid_t pid = start_child(stack, sizeof(stack));
+
+		wait_for_owner(&child_actor);
+		kill_child(pid);
+		assert_false(open_to_sequences());
+		if (reaped)
+			reap(pid);
+		assert_int_equal(add_both(), 0);
+		if (!reaped)
+			reap(pid);
+		check_words(reaped + 1);
+	}
+}
+
+static void test_owner_process_killed_sleeping_waiters_take_over(void **state)
+{
+	static _Alignas(16) char stack[1 << 16];
+	struct actor waiter[3] = { { 0 } };
+	pid_t pid;
+	int i;
+
+	(void)state;
+	need_emulation();
+	pid = start_child(stack, sizeof(stack));
+	wait_for_owner(&child_actor);
+	for (i = 0; i < 3; i++)
+		start(&waiter[i], be_waiter);
+	for (i = 0; i < 3; i++)
+		wait_until_asleep_in_futex(&waiter[i]);
+	kill_child(pid);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(pthread_join(waiter[i].thread, NULL), 0);
+		assert_int_equal(waiter[i].ret, 0);
+	}
+	reap(pid);
+	check_words(3);
+}
+
+/* The operation of the next caller would be a sequence, or run by lease. */
+static void test_owner_process_killed_typed_operation_takes_over(void **state)
+{
+	static _Alignas(16) char stack[1 << 16];
+	bool on_it;
+
+	(void)state;
+	need_emulation();
+	for (on_it = false;; on_it = true) {
+		pid_t pid = start_child(stack, sizeof(stack));
+
+		wait_for_owner(&child_actor);
+		kill_child(pid);
+		pin_to(on_it ? there : here);
+		words[0] = 5;
+		assert_int_equal(rseq_op_addv(&words[0], 3, there), 0);
+		assert_int_equal(words[0], 8);
+		assert_true(open_to_sequences());
+		assert_int_equal(words[1], 0);
+		reap(pid);
+		if (on_it)
+			break;
+	}
+	pin_to(here);
+}
+
+static void test_owner_process_killed_fence_ends(void **state)
+{
+	static _Alignas(16) char stack[1 << 16];
+	pid_t pid;
+
+	(void)state;
+	need_emulation();
+	pid = start_child(stack, sizeof(stack));
+	wait_for_owner(&child_actor);
+	kill_child(pid);
+	assert_int_equal(rseq_op_fence_all(), 0);
+	assert_true(open_to_sequences());
+	reap(pid);
+	pid = start_child(stack, sizeof(stack));
+	wait_for_owner(&child_actor);
+	kill_child(pid);
+	assert_int_equal(rseq_op_fence(there), 0);
+	assert_true(open_to_sequences());
+	reap(pid);
+	check_words(0);
+}
+
+/* fork() while another thread owns the guard. */
+
+static pid_t fork_raw(void)
+{
+#ifdef __aarch64__
+	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+#else
+	return (pid_t)syscall(SYS_fork);
+#endif
+}
+
+static pid_t fork_of_libc(void)
+{
+	return fork();
+}
+
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+# define fork_without_handlers _Fork
+#else
+# define fork_without_handlers fork_raw
+#endif
+
+static int in_child(void)
+{
+	if (add_both() || words[0] != 1 || words[1] != 2)
+		return 1;
+	if (!open_to_sequences())
+		return 2;
+	if (rseq_op_addv(&words[0], 1, there) || words[0] != 2)
+		return 3;
+	pin_to(there);
+	if (rseq_op_addv(&words[0], 1, there) || words[0] != 3)
+		return 4;
+	return rseq_op_fence_all() ? 5 : 0;
+}
+
+static void test_fork_guard_owned_by_another_thread_child_goes_on(void **state)
+{
+	pid_t (*const forks[])(void) = { fork_of_libc, fork_raw, fork_without_handlers };
+	struct actor owner = { 0 };
+	uint64_t call;
+	size_t i;
+
+	(void)state;
+	need_emulation();
+	start(&owner, be_owner);
+	call = wait_for_owner(&owner);
+	for (i = 0; i < ARRAY_SIZE(forks); i++) {
+		pid_t pid = forks[i]();
+		int status;
+
+		assert_int_not_equal(pid, -1);
+		if (!pid) {
+			alarm(LIMIT_S);
+			_exit(in_child());
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);	/* 14: it waits for a thread that it does not have */
+	}
+	/* The parent's guard is as it was. */
+	assert_false(open_to_sequences());
+	assert_int_equal(words[0], 0);
+	let_owner_go_on(&owner, call);
+	join_owner(&owner);
+	check_words(1);
+}
+
+/*
+ * The child runs a vector, for another CPU, so that it has noticed that it is a child; then it
+ * forks. The grandchild has the lock as the grandparent left it.
+ */
+static int in_child_that_forks(void)
+{
+	struct cpu_op ops[2] = {
+		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t),
+		  .u.arithmetic_op = { .p = (uintptr_t)&words[0], .count = 1 } },
+		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t),
+		  .u.arithmetic_op = { .p = (uintptr_t)&words[0], .count = -1 } },
+	};
+	int status;
+	pid_t pid;
+
+	if (rseq_op(ops, 2, here, 0) || open_to_sequences())
+		return 10;
+	pid = fork();
+	if (!pid) {
+		alarm(LIMIT_S);
+		_exit(in_child());
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		return 11;
+	return in_child();
+}
+
+static void test_fork_of_a_fork_grandchild_goes_on(void **state)
+{
+	struct actor owner = { 0 };
+	uint64_t call;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	need_emulation();
+	start(&owner, be_owner);
+	call = wait_for_owner(&owner);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (!pid) {
+		alarm(2 * LIMIT_S);
+		_exit(in_child_that_forks());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	let_owner_go_on(&owner, call);
+	join_owner(&owner);
+	check_words(1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_owner_stopped_waiters_all_go_on_when_it_does, set_up),
+		cmocka_unit_test_setup(test_owner_stopped_realtime_waiter_lends_priority, set_up),
+		cmocka_unit_test_setup(test_owner_process_killed_next_vector_takes_over, set_up),
+		cmocka_unit_test_setup(test_owner_process_killed_sleeping_waiters_take_over, set_up),
+		cmocka_unit_test_setup(test_owner_process_killed_typed_operation_takes_over, set_up),
+		cmocka_unit_test_setup(test_owner_process_killed_fence_ends, set_up),
+		cmocka_unit_test_setup(test_fork_guard_owned_by_another_thread_child_goes_on, set_up),
+		cmocka_unit_test_setup(test_fork_of_a_fork_grandchild_goes_on, set_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
