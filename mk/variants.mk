@@ -16,7 +16,7 @@ i386_libs = $(or $(shell tools/sysroot i386),$(error no libraries for i386))/usr
 # headers of musl only, so it is shown those of the kernel, which depend on no C library.
 musl	 = CC='musl-gcc -idirafter build/musl/kernel -Itests/musl' libnuma= \
 	   cmocka=build/musl/tests/musl/cmocka.o tests='$(musl_tests:%=build/musl/tests/%)'
-musl_tests := unit/exec unit/fork unit/librseq unit/life unit/meddle unit/ops \
+musl_tests := unit/exec unit/fork unit/librseq unit/life unit/meddle unit/ops unit/owner \
 	      unit/reasons unit/signal unit/sites unit/typed unit/vector numa/fences \
 	      numa/increments numa/leases numa/typed singlestep/step fuzz/vectors
 

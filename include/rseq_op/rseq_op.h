@@ -239,10 +239,21 @@ int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int
  * rseq_op_fence() - wait for the sequences of a CPU
  * @cpu:	Any possible CPU.
  *
- * When it returns 0, every sequence of this process that began on @cpu before the call
- * has committed, and the caller sees what it stored, or will abort; and every vector for
- * @cpu that was under way has ended. Memory shared with other processes: theirs are not
- * waited for.
+ * When it returns 0, every sequence of this process that began on @cpu before the call has
+ * committed or will abort, and every vector for @cpu that was under way has ended. Operations
+ * of other processes on shared memory are not waited for.
+ *
+ * Ordering: each operation of this process for @cpu is then on one of two sides. What an operation
+ * before the fence stored is visible to the caller after the call. An operation after the fence
+ * sees what the caller stored before the call. What holds for the caller holds for a thread that
+ * synchronizes with the caller, by a release store and an acquire load: before the call
+ * for stores that operations are to see, after it for stores of operations.
+ *
+ * It is no memory barrier for other threads outside of operations, and no grace period. A thread
+ * that has loaded a pointer in an operation may use it after the operation, and is not waited
+ * for. The loads of such a thread after an operation may take effect before the operation's
+ * store is visible to others: RCU readers that count themselves by operations need a full
+ * barrier after the operation that counts them in, or membarrier(2) in the updater.
  *
  * Return: 0, or -errno as rseq_op().
  */
@@ -251,8 +262,8 @@ int rseq_op_fence(int cpu);
 /**
  * rseq_op_fence_all() - wait for the sequences of all CPUs
  *
- * As rseq_op_fence() for each CPU, at the price of one membarrier(2) where that is to be
- * had. It also covers data indexed by concurrency ID.
+ * As rseq_op_fence() for each CPU, with the same ordering, at the price of one membarrier(2)
+ * where that is available. It also covers data indexed by concurrency ID.
  *
  * Return: 0, or -errno as rseq_op().
  */

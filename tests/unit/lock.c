@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <rseq_op/lock.h>
@@ -170,12 +171,56 @@ static void test_realtime_waiter_lets_holder_run(void **state)
 	release_and_join(&w);
 }
 
+static void *take_lock_and_leave(void *arg)
+{
+	int ret = rseq_op_lock_cpu(lock, *(int *)arg);
+
+	return ret ? arg : NULL;
+}
+
+/* Nobody in the child can release what another thread of the parent holds, but by hand. */
+static int find_held(int cpu)
+{
+	intptr_t *held = &rseq_op_ptr(lock, cpu)->held;
+
+	alarm(LIMIT_S);
+	if (rseq_op_cmpeqv_storev(held, 0, 1, cpu) != 1)
+		return 1;
+	__atomic_store_n(held, 0, __ATOMIC_RELAXED);
+	if (rseq_op_lock_cpu(lock, cpu))
+		return 2;
+	rseq_op_unlock_cpu(lock, cpu);
+	return 0;
+}
+
+static void test_held_by_another_thread_stays_held_in_child(void **state)
+{
+	int cpu = allowed_cpu(0), status;
+	pthread_t holder;
+	void *failed;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pthread_create(&holder, NULL, take_lock_and_leave, &cpu), 0);
+	assert_int_equal(pthread_join(holder, &failed), 0);
+	assert_null(failed);
+	pid = fork();
+	if (!pid)
+		_exit(find_held(cpu));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(rseq_op_ptr(lock, cpu)->held, 1);
+	rseq_op_unlock_cpu(lock, cpu);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_waiter_on_another_cpu_only_reads,
 						set_up, clean_up),
 		cmocka_unit_test_setup_teardown(test_realtime_waiter_lets_holder_run,
+						set_up, clean_up),
+		cmocka_unit_test_setup_teardown(test_held_by_another_thread_stays_held_in_child,
 						set_up, clean_up),
 	};
 
