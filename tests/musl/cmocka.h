@@ -19,6 +19,7 @@ struct CMUnitTest {
 };
 
 #define cmocka_unit_test_setup_teardown(test, setup, teardown)	{ #test, test, setup, teardown, NULL }
+#define cmocka_unit_test_setup(test, setup)			{ #test, test, setup, NULL, NULL }
 #define cmocka_unit_test_teardown(test, teardown)		{ #test, test, NULL, teardown, NULL }
 #define cmocka_unit_test(test)					{ #test, test, NULL, NULL, NULL }
 

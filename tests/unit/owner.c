@@ -452,7 +452,12 @@ static pid_t fork_of_libc(void)
 	return fork();
 }
 
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+#ifdef __GLIBC__
+# if __GLIBC_PREREQ(2, 34)
+#  define HAVE__FORK
+# endif
+#endif
+#ifdef HAVE__FORK
 # define fork_without_handlers _Fork
 #else
 # define fork_without_handlers fork_raw
