@@ -32,13 +32,6 @@ void cpus_init(void)
 		rseq_op_cpus--;
 }
 
-/* Where the list cannot be read, all are. */
-void cpus_read_online(struct cpus *online)
-{
-	if (!cpus_read(online, FOLDER "online"))
-		memset(online, 0xff, sizeof(*online));
-}
-
 bool cpus_possible(int cpu)
 {
 	return cpu >= 0 && cpu < RSEQ_OP_CPU_MAX && cpus_have(&possible, cpu);
