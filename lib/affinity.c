@@ -90,12 +90,21 @@ static __attribute__((noinline)) int send_visitor(int cpu)
 	return v.error ? v.error : v.cpu == (unsigned int)cpu ? 0 : -EAGAIN;
 }
 
+/*
+ * Only the kernel itself is believed: a fence that is skipped for a CPU that is online loses
+ * updates. A container may see a list of its own there, which leaves out CPUs that are online;
+ * lxcfs mounts such a file. A file of sysfs has the kernel's list in every container.
+ *
+ * No system call tells an offline CPU from one outside the cpuset. sched_getaffinity(2) leaves
+ * out a CPU that is going down, too, while a thread may still be in a sequence there. The
+ * kernel takes the CPU out of this list when all threads have left it.
+ */
 static bool is_offline(int cpu)
 {
 	struct cpus online;
 
-	cpus_read_online(&online);
-	return !cpus_have(&online, cpu);
+	return cpus_read_sysfs(&online, "/sys/devices/system/cpu/online") &&
+	       !cpus_have(&online, cpu);
 }
 
 /*

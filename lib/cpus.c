@@ -57,13 +57,6 @@ void cpus_init(void)
 	__atomic_store_n(&rseq_op_cpus, n, __ATOMIC_RELAXED);
 }
 
-/* Where the list cannot be read, all are. */
-void cpus_read_online(struct cpus *online)
-{
-	if (!cpus_read(online, FOLDER "online"))
-		memset(online, 0xff, sizeof(*online));
-}
-
 bool cpus_possible(int cpu)
 {
 	int from = atomic_load_explicit(&source, memory_order_acquire);

@@ -65,11 +65,13 @@ bool cpus_have(const struct cpus *cpus, int cpu);
 bool cpus_parse(struct cpus *cpus, const char *s);
 bool cpus_read(struct cpus *cpus, const char *path);
 
+/* The same, of a file of the kernel's sysfs; false where another file is mounted there. */
+bool cpus_read_sysfs(struct cpus *cpus, const char *path);
+
 /* cpus.c: which CPUs there are. */
 void cpus_init(void);
 bool cpus_are_listed(void);	/* or guessed */
 bool cpus_possible(int cpu);
-void cpus_read_online(struct cpus *online);	/* looked up each time */
 
 /* config.c: what the environment asks for. */
 struct config {
@@ -118,12 +120,12 @@ void fence_init(void);
 enum fence_method fence_method(void);
 bool fence_membarrier_works(void);
 int fence_register(void);
-int fence(struct place at);
-int fence_all(void);
 
 /* Was the process restored on a machine with other CPUs? The backend is not used then. */
 bool fence_moved(void);
 
+int fence(struct place at);
+int fence_all(void);
 
 /* affinity.c */
 int affinity_fence(struct place at);

@@ -25,12 +25,13 @@
  *			a seccomp filter has come since the library was loaded
  *		-EPERM	by cpu_opv(2): @cpu runs another process, which may share
  *			the operands, and the caller may not disturb it; by affinity:
- *			the caller cannot get to @cpu; or a seccomp filter, installed
+ *			the caller cannot get to @cpu, or cannot find out whether it is
+ *			offline; or a seccomp filter, installed
  *			later, refuses what the backend uses
  *		-ENOMEM	the kernel is out of memory
- * and leaves errno alone.
  *		-ENOTRECOVERABLE  the process was restored from a checkpoint on a machine
  *			with other possible CPUs
+ * and leaves errno alone.
  *
  * Context: any thread, whether registered with rseq(2) or not; signal handlers, also one that
  * interrupts an operation on the same CPU's data; the child of a fork, however it is made. Do not call

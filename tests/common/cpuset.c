@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cpus.h"
@@ -34,4 +35,18 @@ bool enter_cpuset(const char *name, pid_t pid)
 
 	snprintf(path, sizeof(path), PREFIX "%s/cgroup.procs", name);
 	return write_to(path, "%d", pid);
+}
+
+bool make_cpusets_of_threads(void)
+{
+	return make_cpusets() && write_to(PREFIX "a/cgroup.type", "threaded") &&
+	       write_to(PREFIX "b/cgroup.type", "threaded");
+}
+
+bool enter_cpuset_as_thread(const char *name)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), PREFIX "%s/cgroup.threads", name);
+	return write_to(path, "%ld", syscall(SYS_gettid));
 }

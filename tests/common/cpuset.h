@@ -13,4 +13,8 @@ bool remove_cpusets(void);
 bool set_cpuset(const char *name, int first_cpu, int last_cpu);
 bool enter_cpuset(const char *name, pid_t pid);
 
+/* The same for the threads of one process, each of which may enter another cpuset. */
+bool make_cpusets_of_threads(void);
+bool enter_cpuset_as_thread(const char *name);
+
 #endif /* CPUSET_H */

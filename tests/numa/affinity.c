@@ -7,6 +7,7 @@
  */
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,6 +108,83 @@ static void test_outside_of_cpuset_eperm(void **state)
 	assert_true(set_cpuset("a", first, last));
 	assert_int_equal(add_two(last), 0);
 	assert_true(words[first][0] == 2 && words[last][0] == 2);
+}
+
+/*
+ * A container may see a list of its own at /sys/devices/system/cpu/online, which leaves out
+ * CPUs that other threads of the process run on. Here it leaves out the last CPU, and so does
+ * the cpuset of the caller, while a thread in another cpuset runs sequences there: a vector
+ * of the caller has to fail, as its fence cannot reach that thread.
+ */
+
+#define LIST	"/tmp/online"
+
+static void add_in_other_cpuset(struct worker *w)
+{
+	int cpu = allowed_cpu(nr_allowed_cpus() - 1);
+
+	if (!enter_cpuset_as_thread("b")) {
+		wrong(w, "not in the other cpuset");
+		return;
+	}
+	pin_to(cpu);
+	while (!workers_stopping()) {
+		int ret = rseq_op_addv(&words[cpu][0], 1, cpu);
+
+		if (ret)
+			wrong(w, "%d", ret);
+		__atomic_store_n(&w->done, w->done + 1, __ATOMIC_RELEASE);
+	}
+}
+
+static bool replace_list(int first, int last)
+{
+	return !unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       write_to(LIST, "%d-%d\n", first, last) &&
+	       !mount(LIST, "/sys/devices/system/cpu/online", NULL, MS_BIND, NULL);
+}
+
+static void test_list_of_container_online_cpu_eperm(void **state)
+{
+	int first = allowed_cpu(0), last = allowed_cpu(nr_allowed_cpus() - 1), i;
+	struct worker w[1];
+	intptr_t added = 0;
+	pid_t pid;
+	int status;
+
+	(void)state;
+	need_affinity();
+	need_vm();
+	if (last - first < 1)
+		skip_because("only one CPU");
+	assert_true(make_cpusets_of_threads());
+	assert_true(set_cpuset("a", first, last - 1));
+	assert_true(set_cpuset("b", first, last));
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (!pid) {
+		words[last][0] = 0;
+		if (!replace_list(first, last - 1) || !enter_cpuset_as_thread("a"))
+			_exit(1);
+		start_workers(w, 1, add_in_other_cpuset, NULL, NULL);
+		while (!__atomic_load_n(&w->done, __ATOMIC_ACQUIRE) && !w->wrong)
+			sleep_ms(1);
+		for (i = 0; i < 3; i++) {
+			int ret = add_two(last);
+
+			if (!ret)
+				added += 2;
+			if (ret != -EPERM)
+				wrong(w, "vector: %d", ret);
+		}
+		if (rseq_op_fence_all() != -EPERM)
+			wrong(w, "a fence that does not reach the thread succeeds");
+		stop_workers();
+		finish_workers(w, 1);
+		_exit(words[last][0] == (intptr_t)w->done + added ? 0 : 2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void ask_for(const int *cpus, int nr)
@@ -252,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_caller_runs_where_it_did),
 		cmocka_unit_test_teardown(test_offline_cpu, leave),
 		cmocka_unit_test_teardown(test_outside_of_cpuset_eperm, leave),
+		cmocka_unit_test_teardown(test_list_of_container_online_cpu_eperm, leave),
 		cmocka_unit_test_teardown(test_mask_outlasts_offline_cpu, leave),
 		cmocka_unit_test_teardown(test_cpuset_shrinks_and_grows_under_fences, leave),
 	};
