@@ -95,17 +95,27 @@ int area_index(enum by by)
 	return rseq_op_area_int(rseq_op_cid_offset);
 }
 
-/* Does it answer, or would it kill? Without arguments it says that they are invalid. */
-bool area_rseq_works(void)
+/* What rseq(2) answers: EINVAL where it works, as it has no arguments here. */
+static int ask_rseq(void)
 {
-	static _Atomic int works = -1;	/* not asked */
-	int ret = atomic_load_explicit(&works, memory_order_relaxed);
+	static _Atomic int answer = 1;	/* not asked */
+	int ret = atomic_load_explicit(&answer, memory_order_relaxed);
 
-	if (ret < 0) {
-		ret = probe(SYS_rseq, 0, 0, 0, 0) == -EINVAL;
-		atomic_store_explicit(&works, ret, memory_order_relaxed);
+	if (ret > 0) {
+		ret = (int)probe(SYS_rseq, 0, 0, 0, 0);
+		atomic_store_explicit(&answer, ret, memory_order_relaxed);
 	}
 	return ret;
+}
+
+bool area_rseq_works(void)
+{
+	return ask_rseq() == -EINVAL;
+}
+
+bool area_rseq_missing(void)
+{
+	return !libc_registers() && ask_rseq() == -ENOSYS;
 }
 
 /*

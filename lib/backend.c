@@ -113,16 +113,19 @@ static const struct choice *choose(void)
 	}
 }
 
-/* Threads that get here at once all come to the same conclusion. */
+/* Threads that choose at once may see a filter arrive in between: the first choice counts. */
 static const struct choice *choice(void)
 {
 	const struct choice *c = atomic_load_explicit(&chosen, memory_order_acquire);
 
 	if (!c) {
 		library_ready();
+		const struct choice *seen = NULL;
+
 		c = choose();
 		DELAY_POINT();
-		atomic_store_explicit(&chosen, c, memory_order_release);
+		if (!atomic_compare_exchange_strong(&chosen, &seen, c))
+			c = seen;
 	}
 	return c;
 }

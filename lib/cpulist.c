@@ -96,16 +96,15 @@ bool cpus_read(struct cpus *cpus, const char *path)
 	long fd = raw_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
 	struct list list;
 	char buf[64];
-	long i, n;
+	long i, n, offset;
 
 	list_begin(&list, cpus);
 	if (fd < 0)
 		return false;
-	do {
-		n = raw_syscall(SYS_read, fd, (long)buf, sizeof(buf), 0, 0, 0);
+	for (offset = 0; (n = raw_pread(fd, buf, sizeof(buf), offset)) > 0; offset += n) {
 		for (i = 0; i < n; i++)
 			list_read(&list, buf[i]);
-	} while (n > 0);
+	}
 	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
 	return list.state == LIST_ENDED;
 }

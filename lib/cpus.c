@@ -71,6 +71,11 @@ bool cpus_possible(int cpu)
 	return cpu >= 0 && cpu < RSEQ_OP_CPU_MAX && cpus_have(&possible[from], cpu);
 }
 
+bool cpus_are_listed(void)
+{
+	return atomic_load_explicit(&source, memory_order_relaxed) == LIST;
+}
+
 int rseq_op_cpu_possible(int cpu)
 {
 	library_ready();

@@ -71,7 +71,8 @@ int fence_register(void)
 		ret = (int)probe(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ,
 				 0, 0, 0);
 		DELAY_POINT();
-		atomic_store_explicit(&registered, ret, memory_order_relaxed);
+		if (ret != -ENOMEM)	/* which may pass */
+			atomic_store_explicit(&registered, ret, memory_order_relaxed);
 	}
 	return ret;
 }
@@ -95,7 +96,7 @@ static bool has_other_cpus(void)
 	struct cpus possible;
 	int cpu;
 
-	if (!cpus_read(&possible, "/sys/devices/system/cpu/possible"))
+	if (!cpus_are_listed() || !cpus_read(&possible, "/sys/devices/system/cpu/possible"))
 		return false;
 	for (cpu = 0; cpu < RSEQ_OP_CPU_MAX; cpu++) {
 		if (cpus_have(&possible, cpu) != cpus_possible(cpu))
@@ -189,8 +190,12 @@ static int fence_emulated(struct place at)
 	int ret = fence(at);	/* guard.c, scenario C: (g) */
 
 	DELAY_POINT();
-	/* The empty vector also takes away a lease, whose sequence may run anywhere. */
-	if (!ret && (guard_is_owned(at) || guard_is_leased(at)))
+	/*
+	 * The empty vector also takes away a lease, whose sequence may run anywhere. The tag is loaded
+	 * first, by an acquire load: if another owner closes the guard over the lease in between, that
+	 * owner shows in the lock.
+	 */
+	if (!ret && (guard_is_leased(at) || guard_is_owned(at)))
 		ret = wait_for_vector(at);
 	atomic_thread_fence(memory_order_acquire);	/* scenario C: (f) */
 	return ret;

@@ -64,7 +64,9 @@
  *    The atomic operations on lock and tag alone are not a full barrier on aarch64.
  *
  *    A fence for one CPU does the same with one lock. If it finds a lease (F), whose sequence may
- *    run anywhere, it takes the lease away. A fence for all CPUs has reached that sequence already.
+ *    run anywhere, it takes the lease away. It looks for the lease first and at the lock afterwards: an
+ *    owner that closes the guard over the lease in between has the lock, and still has to fence all
+ *    CPUs (k). A fence for all CPUs has reached that sequence already.
  *
  * D. fork()
  *
@@ -251,7 +253,8 @@ bool guard_is_owned(struct place at)
 
 bool guard_is_leased(struct place at)
 {
-	return is_lease(look(at));
+	/* Pairs with the exchange in guard_close(): a thread that sees it sees the lock taken. */
+	return is_lease(atomic_load_explicit(tag_of(at), memory_order_acquire));
 }
 
 /* Wait for the guard to be open, but not for long: its owner may be stopped by a debugger. */

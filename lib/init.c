@@ -8,6 +8,7 @@
  * of RCU, some 10 ms. Otherwise a filter might kill the process for a question, so nothing is asked
  * at load. The first operation finds its CPU closed, enters the slow path, and asks there.
  */
+#include "incarnation.h"
 #include "internal.h"
 
 static _Atomic bool ready;
@@ -22,6 +23,7 @@ static void make_ready(void)
 	fence_init();
 	if (probe_single_threaded())
 		fence_register();
+	rseq_op_incarnation();		/* which asks as well */
 	guard_open_all();
 	/* Pairs with the load in library_ready(): a thread that sees true sees all of the above. */
 	atomic_store_explicit(&ready, true, memory_order_release);

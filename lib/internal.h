@@ -51,6 +51,7 @@ void area_init(void);
 int area_cpu(void);
 int area_index(enum by by);
 bool area_rseq_works(void);
+bool area_rseq_missing(void);	/* the kernel has no rseq(2), or a filter says so */
 bool area_register_thread(void);
 
 /* cpulist.c: sets of CPUs, as the kernel has them, and its lists. */
@@ -66,6 +67,7 @@ bool cpus_read(struct cpus *cpus, const char *path);
 
 /* cpus.c: which CPUs there are. */
 void cpus_init(void);
+bool cpus_are_listed(void);	/* or guessed */
 bool cpus_possible(int cpu);
 void cpus_read_online(struct cpus *online);	/* looked up each time */
 

@@ -24,7 +24,11 @@ int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, b
 	return (int)ret;
 }
 
-/* 0, or -errno where the call, or an operation that we use, is not there. Asked once. */
+/*
+ * 0, or -errno where the call, or an operation that we use, is not there. Asked once. A kernel
+ * without rseq(2) cannot have cpu_opv(2), so it is not asked: valgrind, which has no rseq(2),
+ * would print that it does not know the call.
+ */
 int kernel_probe(void)
 {
 	static _Atomic int answer = 1;
@@ -32,7 +36,7 @@ int kernel_probe(void)
 	long nr;
 
 	if (ret > 0) {
-		nr = probe(NR_CPU_OPV, 0, 0, 0, CPU_OP_NR_FLAG);
+		nr = area_rseq_missing() ? -ENOSYS : probe(NR_CPU_OPV, 0, 0, 0, CPU_OP_NR_FLAG);
 		ret = nr < 0 ? (int)nr : nr >= NR_CPU_OPS ? 0 : -ENOSYS;
 		atomic_store_explicit(&answer, ret, memory_order_relaxed);
 	}

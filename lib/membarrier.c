@@ -56,7 +56,7 @@ static bool fence_again(struct place at, bool area_is_ours)
 
 /*
  * gettid(2). Where the area of the calling thread is its own, so is the rest of its thread-local
- * storage, and the ID can be kept there; but not beyond a fork.
+ * storage, and the ID can be kept there; but not beyond a fork, and not where that goes unnoticed.
  */
 static uint32_t thread_id(bool area_is_ours)
 {
@@ -67,7 +67,7 @@ static uint32_t thread_id(bool area_is_ours)
 	uint16_t now = rseq_op_incarnation();
 	uint32_t tid;
 
-	if (area_is_ours && kept.tid && kept.incarnation == now)
+	if (area_is_ours && now && kept.incarnation == now)
 		return kept.tid;
 	tid = (uint32_t)raw_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
 	if (area_is_ours) {

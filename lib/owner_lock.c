@@ -26,9 +26,10 @@
  *    count, but the kernel hands a lock only to a thread that waits, and the caller does not.)
  *    Only ESRCH allows that. While the kernel is about to hand the lock over, it answers EINVAL.
  *
- *    A thread whose own ID stands in the word, though it has not taken the lock, has got the ID
- *    of a dead thread. It takes the lock. Where a thread of another process has got that ID, the
- *    waiters wait until that thread exits, too: it cannot be told from an owner.
+ *    The ID of a dead owner may be given to a new thread, of this process or of another. The kernel
+ *    takes the new thread for the owner, and other threads wait until it exits, or until it wants the
+ *    lock itself: a thread that finds its own ID in the word, though it has not taken the lock, takes
+ *    it.
  *
  * C. fork() while another thread owns the lock
  *
@@ -41,7 +42,6 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "incarnation.h"
 #include "owner_lock.h"
@@ -91,11 +91,21 @@ static bool take(struct owner_lock *lock, uint64_t word, uint32_t tid, uint16_t 
 	return replace(lock, word, make_word(tid, next_mark(incarnation, mark_of(word))));
 }
 
+/*
+ * Take the lock from a dead thread that had the caller's ID. Threads may be waiting in the kernel, which
+ * takes the caller for the owner. So the owner half stays as it is, and owner_unlock() wakes them.
+ */
+static bool take_from_namesake(struct owner_lock *lock, uint64_t word, uint16_t incarnation)
+{
+	return replace(lock, word,
+		       make_word(owner_of(word), next_mark(incarnation, mark_of(word))));
+}
+
 static void wait_a_moment(void)
 {
-	struct timespec moment = { 0, 100000 };
+	const long moment[2] = { 0, 100000 };	/* struct timespec of this system call */
 
-	raw_syscall(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
+	raw_syscall(SYS_nanosleep, (long)moment, 0, 0, 0, 0, 0);
 }
 
 static bool same_owner(uint64_t a, uint64_t b)
@@ -115,11 +125,11 @@ static bool wait_for_owner(struct owner_lock *lock, uint64_t before, uint32_t ti
 	now = atomic_load_explicit(&lock->word, memory_order_relaxed);
 	if (ret == -ESRCH && same_owner(before, now))
 		return take(lock, now, tid, incarnation);
-	if (ret == -EDEADLK && (owner_of(now) & FUTEX_TID_MASK) == tid)
-		return take(lock, now, tid, incarnation);
+	if ((owner_of(now) & FUTEX_TID_MASK) == tid)
+		return take_from_namesake(lock, now, incarnation);
 	/*
-	 * EAGAIN, EINVAL: the owner is exiting. ENOSYS: a kernel without such futexes, where all that
-	 * waiters can do is look again, and an owner that is dead shows by tkill(2).
+	 * EAGAIN, EINVAL: the owner is exiting. ENOSYS: a kernel without such futexes. There a waiter can
+	 * only look again, and a dead owner shows by tkill(2), once its parent has waited for it.
 	 */
 	if (ret == -ENOSYS &&
 	    raw_syscall(SYS_tkill, owner_of(now) & FUTEX_TID_MASK, 0, 0, 0, 0, 0) == -ESRCH &&

@@ -32,11 +32,11 @@ static int read_status(const char *pattern)
 	size_t matched = 0;
 	char buf[256];
 	int found = '\0';
-	long i, n = 0;
+	long i, n = 0, offset;
 
 	if (fd < 0)
 		return (int)fd;
-	while (!found && (n = raw_syscall(SYS_read, fd, (long)buf, sizeof(buf), 0, 0, 0)) > 0) {
+	for (offset = 0; !found && (n = raw_pread(fd, buf, sizeof(buf), offset)) > 0; offset += n) {
 		for (i = 0; i < n && !found; i++) {
 			if (!pattern[matched])
 				found = buf[i];
@@ -113,18 +113,31 @@ static long wait_for(long pid)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EPERM;
 }
 
-/* A filter that refuses clone(2) with an error is taken for one that refuses others so, too. */
+/*
+ * A filter that refuses clone(2) with an error is taken for one that refuses others so, too.
+ *
+ * ECHILD: another thread of the program has waited for the child, or a signal handler has forked here
+ * and this is its child. Then a new child has to ask.
+ */
 static long run_child(long nr, const long args[4], bool quiet)
 {
 	uint64_t signals;
-	long pid;
+	long pid, ret;
+	int tries;
 
-	block_signals(&signals);
-	pid = raw_syscall(SYS_clone, 0, 0, 0, 0, 0, 0);
-	if (!pid)
-		ask_and_exit(nr, args, quiet);
-	restore_signals(&signals);
-	return pid < 0 ? 0 : wait_for(pid);
+	for (tries = 0; tries < 100; tries++) {
+		block_signals(&signals);
+		pid = raw_syscall(SYS_clone, 0, 0, 0, 0, 0, 0);
+		if (!pid)
+			ask_and_exit(nr, args, quiet);
+		restore_signals(&signals);
+		if (pid < 0)
+			return 0;
+		ret = wait_for(pid);
+		if (ret != -ECHILD)
+			return ret;
+	}
+	return -EPERM;
 }
 
 long probe(long nr, long a, long b, long c, long d)

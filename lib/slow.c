@@ -103,6 +103,12 @@ static void left_backend(const struct slow *s, int ret)
 	USDT(done, s->site, s->at.index, (int)s->at.by, ret);
 }
 
+bool slow_reopen(const struct slow *s)
+{
+	return s->reason == COUNT_CLOSED && fence_method() != FENCE_NOTHING &&
+	       !guard_is_owned(s->at) && !membarrier_run(NULL, 0, s->at, false);
+}
+
 int slow_backend(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops, bool trusted)
 {
 	int ret;

@@ -31,6 +31,12 @@ bool slow_retry(struct slow *s);
  */
 bool slow_lease(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops);
 
+/*
+ * Open a guard that nobody owns and that is not open: left so by a fork, or by a thread that died or left
+ * by siglongjmp(). Is another attempt worth while?
+ */
+bool slow_reopen(const struct slow *s);
+
 /* The outcome, if it is a result, or that of the backend. */
 int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops);
 

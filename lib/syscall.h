@@ -119,6 +119,15 @@ static inline long raw_clone(long flags, char *stack, _Atomic int *tid, void (*f
 #endif
 }
 
+/*
+ * Read from a file at an offset below 2 GiB. After a fork(), parent and child share the position of a file,
+ * and a handler may fork anywhere.
+ */
+static inline long raw_pread(long fd, char *buf, long size, long offset)
+{
+	return raw_syscall(SYS_pread64, fd, (long)buf, size, offset, 0, 0);
+}
+
 /* Is the result an error, where a good result may be negative? Some addresses on i386 are. */
 static inline bool raw_failed(long ret)
 {

@@ -46,8 +46,11 @@ int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int
 	s = slow_begin(BY_CPU, cpu, program_attempt(&p, cpu, rseq_op_tags()), CALL_SITE);
 	while (slow_retry(&s))
 		s.outcome = program_attempt(&p, cpu, s.tags);
-	if (s.outcome < 0 && flags & RSEQ_OP_TRY)
-		return -EAGAIN;
+	if (s.outcome < 0 && flags & RSEQ_OP_TRY) {
+		if (slow_reopen(&s))
+			s.outcome = program_attempt(&p, cpu, s.tags);
+		return s.outcome < 0 ? -EAGAIN : s.outcome;
+	}
 	while (slow_lease(&s, ops, nr_ops))
 		s.outcome = program_leased(&p, s.lease, &s.tags[cpu]);
 	return slow_end(&s, ops, nr_ops);

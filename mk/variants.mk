@@ -20,10 +20,7 @@ musl_tests := unit/exec unit/fork unit/librseq unit/life unit/meddle unit/ops \
 	      unit/reasons unit/signal unit/sites unit/typed unit/vector numa/fences \
 	      numa/increments numa/leases numa/typed singlestep/step fuzz/vectors
 
-.PHONY: check-musl $(variants) FORCE
-
-check-musl: deps musl ## The tests that need neither pools nor glibc, with musl, on this machine
-	$(Q)tests/run --label musl $(musl_tests:%=build/musl/tests/%)
+.PHONY: $(variants) FORCE
 
 $(variants):
 	$(Q)$(MAKE) B=build/$@ $($@) tests

@@ -264,10 +264,16 @@ static void test_all_refused(void **state)
 	check(SYS_membarrier, NR_CPU_OPV, SYS_sched_setaffinity, RSEQ_OP_BACKEND_GUARD);
 }
 
+/* A kernel that says that it has no rseq(2) is not asked for cpu_opv(2). */
 static void test_rseq_refused(void **state)
 {
+	const struct refusal no_rseq = { { SYS_rseq }, ENOSYS };
+	const struct refusal refused = { { SYS_rseq }, EPERM }, killed = { { SYS_rseq }, KILL };
+
 	(void)state;
-	check(SYS_rseq, 0, 0, best(RSEQ_OP_BACKEND_MEMBARRIER));
+	assert_int_equal(status_under(&no_rseq, "work"), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
+	assert_int_equal(status_under(&refused, "work"), GOOD + best(RSEQ_OP_BACKEND_MEMBARRIER));
+	assert_int_equal(status_under(&killed, "work"), GOOD + best(RSEQ_OP_BACKEND_MEMBARRIER));
 	check(SYS_rseq, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_MEMBARRIER);
 }
 
@@ -301,6 +307,58 @@ static void test_prctl_refused(void **state)
 	check(SYS_prctl, NR_CPU_OPV, SYS_membarrier, RSEQ_OP_BACKEND_AFFINITY);
 }
 
+/*
+ * Several threads of a child of fork() that all want one CPU, after the parent has run an operation: the
+ * library must not go on with what it has kept of the thread that forked.
+ */
+static intptr_t pair[2];
+
+static void *add_pairs(void *arg)
+{
+	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(pair[0]),
+		.u.arithmetic_op = { .p = (uintptr_t)&pair[0], .count = 1 } };
+	struct cpu_op adds[] = { add, add };
+	int i, cpu;
+
+	adds[1].u.arithmetic_op.p = (uintptr_t)&pair[1];
+	for (i = 0; i < ADDS; i++) {
+		if (rseq_op(adds, 2, 0, 0))
+			return arg;
+		/* With RSEQ_OP_FORCE_FALLBACK=1 these are vectors, too. */
+		for (cpu = 0; cpu < nr_allowed_cpus(); cpu++) {
+			if (rseq_op_addv(&words[cpu][0], 1, allowed_cpu(cpu)))
+				return arg;
+		}
+	}
+	return NULL;
+}
+
+static int in_forked_child(void)
+{
+	pthread_t other;
+	void *failed;
+
+	alarm(LIMIT_S);
+	pair[0] = pair[1] = 0;
+	if (pthread_create(&other, NULL, add_pairs, &pair) || add_pairs(&pair) ||
+	    pthread_join(other, &failed) || failed)
+		return 1;
+	return pair[0] != 2 * ADDS || pair[1] != 2 * ADDS;
+}
+
+static int work_forked(void)
+{
+	int status;
+	pid_t pid;
+
+	if (add_pairs(&pair))
+		return 1;
+	pid = fork();
+	if (!pid)
+		_exit(in_forked_child());
+	return pid < 0 || waitpid(pid, &status, 0) != pid || status ? 1 : GOOD;
+}
+
 /* Then a child of fork() is not told from its parent. (libc itself dies where madvise(2) kills.) */
 static void test_madvise_refused(void **state)
 {
@@ -312,7 +370,37 @@ static void test_madvise_refused(void **state)
 		struct refusal r = { { SYS_madvise, NR_CPU_OPV }, hows[i] };
 
 		assert_int_equal(status_under(&r, "work"), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
+		setenv("RSEQ_OP_FORCE_FALLBACK", "1", 1);
+		assert_int_equal(status_under(&r, "forked"), GOOD);
+		unsetenv("RSEQ_OP_FORCE_FALLBACK");
 	}
+}
+
+/* A filter that comes after the backend is chosen has to allow what the backend uses, and no more. */
+static int work_chosen(void)
+{
+	const struct refusal r = { { SYS_openat, SYS_clone, SYS_madvise, SYS_mmap }, KILL };
+
+	rseq_op_backend(NULL);
+	if (!install(&r))
+		return 127;
+	return !add_pairs(&pair) && pair[0] == ADDS && pair[1] == ADDS ? GOOD : 1;
+}
+
+static void test_refused_after_backend_is_chosen_vectors_run(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (!pid) {
+		alarm(LIMIT_S);
+		_exit(work_chosen());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, GOOD << 8);
 }
 
 /* A program that is linked with the library and runs no operation. */
@@ -441,6 +529,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_refused_later),
 		cmocka_unit_test(test_prctl_refused),
 		cmocka_unit_test(test_madvise_refused),
+		cmocka_unit_test(test_refused_after_backend_is_chosen_vectors_run),
 		cmocka_unit_test(test_load_calls_refused_program_runs),
 		cmocka_unit_test(test_load_without_filter_registers_with_membarrier),
 		cmocka_unit_test(test_only_32_bytes_accepted_thread_is_registered),
@@ -448,6 +537,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "load"))
 		return GOOD;
+	if (argc > 1 && !strcmp(argv[1], "forked"))
+		return work_forked();
 	if (argc > 1 && !strcmp(argv[1], "work"))
 		return work();
 	filter_at_start = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;

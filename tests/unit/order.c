@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which order of memory the headers ask for. On x86 a store that should be a release and is not
- * gives the same results, so no test of results finds it. Here the calls that a header makes are
- * counted: each name that the header calls is a macro, which counts and then calls.
+ * Which operations the headers ask for. On x86 a store that should be a release and is not gives
+ * the same results, and a load and a store in place of an exchange nearly always do, so no test
+ * of results finds them. Here the calls that a header makes are counted: each name that the
+ * header calls is a macro, which counts and then calls.
  */
 #include <rseq_op/rseq_op.h>
 
-static int releases, relaxed, by_cid, acquires;
+static int releases, relaxed, by_cid, acquires, exchanges;
 
 /* ## keeps op from being expanded; a macro is not expanded in its own expansion. */
 #define RELAXED(op, ...)	(relaxed++, (rseq_op_##op)(__VA_ARGS__))
@@ -24,18 +25,20 @@ static int releases, relaxed, by_cid, acquires;
 #define rseq_op_cmpeqv_storev_storev_release(...)	RELEASE(cmpeqv_storev_storev, __VA_ARGS__)
 #define rseq_op_cmpeqv_memcpy_storev(...)		RELAXED(cmpeqv_memcpy_storev, __VA_ARGS__)
 #define rseq_op_cmpeqv_memcpy_storev_release(...)	RELEASE(cmpeqv_memcpy_storev, __VA_ARGS__)
+#define rseq_op_xchgv(...)				(exchanges++, (rseq_op_xchgv)(__VA_ARGS__))
 #define __atomic_thread_fence(order)	\
 	(acquires += (order) == __ATOMIC_ACQUIRE, (__atomic_thread_fence)(order))
 
 #include <rseq/rseq.h>
 #include <rseq_op/buffer.h>
+#include <rseq_op/counter.h>
 #include <rseq_op/stack.h>
 
 #include "test.h"
 
 static void reset(void)
 {
-	releases = relaxed = by_cid = acquires = 0;
+	releases = relaxed = by_cid = acquires = exchanges = 0;
 }
 
 /* librseq's operations end in the variant that order and mode ask for. */
@@ -111,11 +114,33 @@ static void test_structures_push_releases_pop_acquires(void **state)
 	rseq_op_pool_destroy(pool);
 }
 
+/* Nothing is lost: each word is taken and made 0 by one operation, not by a load and a store. */
+static void test_counter_cleared_by_an_exchange_for_each_cpu(void **state)
+{
+	struct rseq_op_pool *pool;
+	int cpu, possible = 0;
+	intptr_t sum = 77;
+	void *item;
+
+	(void)state;
+	for (cpu = 0; cpu < rseq_op_nr_cpus(); cpu++)
+		possible += rseq_op_cpu_possible(cpu);
+	assert_int_equal(rseq_op_pool_create(&pool, sizeof(struct rseq_op_counter), 0), 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	assert_int_equal(rseq_op_counter_add(item, 5), 0);
+	reset();
+	assert_int_equal(rseq_op_counter_read_clear(item, &sum), 0);
+	assert_int_equal(exchanges, possible);
+	assert_int_equal(sum, 5);
+	rseq_op_pool_destroy(pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_librseq_order_and_mode_their_variant),
 		cmocka_unit_test(test_structures_push_releases_pop_acquires),
+		cmocka_unit_test(test_counter_cleared_by_an_exchange_for_each_cpu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -358,6 +358,84 @@ static void test_owner_process_killed_fence_ends(void **state)
 	check_words(0);
 }
 
+/*
+ * The ID of the dead owner is given to a new thread, which the kernel then takes for the owner: it is
+ * waited for. When it wants the guard itself it takes it, and wakes those that wait, and not only when it
+ * ends.
+ */
+
+#define NAMESAKE_TRIES	20000
+
+static _Atomic int may_run, wanted_tid;
+
+static void *be_namesake(void *arg)
+{
+	struct actor *a = arg;
+
+	a->tid = (int)syscall(SYS_gettid);
+	while (a->tid == wanted_tid && !may_run)
+		sleep_ms(1);
+	if (a->tid == wanted_tid)
+		a->ret = add_both();
+	while (a->tid == wanted_tid && !a->may_end)
+		sleep_ms(1);
+	return NULL;
+}
+
+/* Threads are made until one has got the ID. */
+static bool start_namesake(struct actor *a, int tid)
+{
+	FILE *f = fopen("/proc/sys/kernel/ns_last_pid", "w");
+	int i;
+
+	if (!f)
+		return false;
+	setbuf(f, NULL);
+	wanted_tid = tid;
+	may_run = 0;
+	for (i = 0; i < NAMESAKE_TRIES; i++) {
+		if (fprintf(f, "%d", tid - 1) < 0)
+			break;
+		start(a, be_namesake);
+		while (!a->tid)
+			sched_yield();
+		if (a->tid == tid) {
+			fclose(f);
+			return true;
+		}
+		pthread_join(a->thread, NULL);
+	}
+	fclose(f);
+	return false;
+}
+
+static void test_owner_id_used_again_waiters_go_on(void **state)
+{
+	static _Alignas(16) char stack[1 << 16];
+	struct actor namesake = { 0 }, waiter = { 0 };
+	pid_t pid;
+
+	(void)state;
+	need_emulation();
+	pid = start_child(stack, sizeof(stack));
+	wait_for_owner(&child_actor);
+	kill_child(pid);
+	reap(pid);
+	if (!start_namesake(&namesake, pid)) {
+		assert_int_equal(add_both(), 0);
+		skip_because("no thread gets the ID of another that has ended");
+	}
+	start(&waiter, be_waiter);
+	wait_until_asleep_in_futex(&waiter);
+	may_run = 1;
+	assert_int_equal(pthread_join(waiter.thread, NULL), 0);
+	assert_int_equal(waiter.ret, 0);
+	namesake.may_end = true;
+	assert_int_equal(pthread_join(namesake.thread, NULL), 0);
+	assert_int_equal(namesake.ret, 0);
+	check_words(2);
+}
+
 /* fork() while another thread owns the guard. */
 
 static pid_t fork_raw(void)
@@ -379,6 +457,27 @@ static pid_t fork_of_libc(void)
 #else
 # define fork_without_handlers fork_raw
 #endif
+
+/* A vector that is a sequence, or fails. */
+static int try_to_add(void)
+{
+	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(intptr_t),
+		.u.arithmetic_op = { .p = (uintptr_t)&words[0], .count = 1 } };
+
+	return rseq_op(&add, 1, there, RSEQ_OP_TRY);
+}
+
+/* The first operation for the CPU must not ask for another one to open it. */
+static int try_in_child(void)
+{
+	int ret, tries = 0;
+
+	pin_to(there);
+	do
+		ret = try_to_add();
+	while (ret == -EAGAIN && ++tries < 1000);
+	return ret || words[0] != 1 || !open_to_sequences();
+}
 
 static int in_child(void)
 {
@@ -420,6 +519,30 @@ static void test_fork_guard_owned_by_another_thread_child_goes_on(void **state)
 	/* The parent's guard is as it was. */
 	assert_false(open_to_sequences());
 	assert_int_equal(words[0], 0);
+	let_owner_go_on(&owner, call);
+	join_owner(&owner);
+	check_words(1);
+}
+
+static void test_fork_guard_owned_by_another_thread_child_tries(void **state)
+{
+	struct actor owner = { 0 };
+	uint64_t call;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	need_emulation();
+	start(&owner, be_owner);
+	call = wait_for_owner(&owner);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (!pid) {
+		alarm(LIMIT_S);
+		_exit(try_in_child());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 	let_owner_go_on(&owner, call);
 	join_owner(&owner);
 	check_words(1);
@@ -485,7 +608,9 @@ int main(void)
 		cmocka_unit_test_setup(test_owner_process_killed_sleeping_waiters_take_over, set_up),
 		cmocka_unit_test_setup(test_owner_process_killed_typed_operation_takes_over, set_up),
 		cmocka_unit_test_setup(test_owner_process_killed_fence_ends, set_up),
+		cmocka_unit_test_setup(test_owner_id_used_again_waiters_go_on, set_up),
 		cmocka_unit_test_setup(test_fork_guard_owned_by_another_thread_child_goes_on, set_up),
+		cmocka_unit_test_setup(test_fork_guard_owned_by_another_thread_child_tries, set_up),
 		cmocka_unit_test_setup(test_fork_of_a_fork_grandchild_goes_on, set_up),
 	};
 

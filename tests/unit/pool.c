@@ -207,6 +207,8 @@ static void test_cpu_in_range_only_numbers_with_memory(void **state)
 	assert_false(rseq_op_cpu_in_range(rseq_op_nr_cpus()));
 	assert_true(rseq_op_cpu_in_range(rseq_op_nr_cpus() - 1));
 	assert_true(rseq_op_cpu_in_range(0));
+	assert_int_equal(RSEQ_OP_STRIDE, 65536);
+	assert_int_equal((char *)rseq_op_ptr(&i, 3) - (char *)&i, 3 * 65536);
 }
 
 /* Is the page mapped, and is it in memory? Errors are told by the kernel, not by a signal. */
