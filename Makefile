@@ -125,11 +125,13 @@ ld_i386 = $(shell $(CC) $(CFLAGS) -dM -E -xc /dev/null | \
 	    sed -n 's/.*__i386__ .*/-m elf_i386 --force-group-allocation/p')
 
 # One object, so that the constructor is always linked in, and what is internal to
-# the library is no name in the program.
+# the library is no name in the program, but for what the other member needs.
+shared_by_members := rseq_op_incarnation
 apart := $(patsubst %.c,$(B)/%.o,$(filter $(pools),$(lib_src)))
 
 $(B)/lib/librseq_op.o: $(filter-out $(apart),$(patsubst %.c,$(B)/%.o,$(lib_src))) Makefile
-	$(call say,LD,$@) $(LD) -r $(ld_i386) -o $@ $(filter %.o,$^) && $(OBJCOPY) --localize-hidden $@
+	$(call say,LD,$@) $(LD) -r $(ld_i386) -o $@ $(filter %.o,$^) && \
+		$(OBJCOPY) --localize-hidden --globalize-symbol=$(shared_by_members) $@
 
 $(static): $(B)/lib/librseq_op.o $(apart)
 	$(Q)rm -f $@

@@ -6,9 +6,9 @@
 
 /*
  * A number that differs from that of each process that this one was forked from; 0 where they cannot
- * be told apart. Exported for pool.c, which is a member of its own in the static library; not an
- * interface.
+ * be told apart. It has a long name because it stays global in the static library, where pool.c is
+ * a member of its own.
  */
-__attribute__((visibility("default"))) uint16_t rseq_op_incarnation(void);
+uint16_t rseq_op_incarnation(void);
 
 #endif /* INCARNATION_H */

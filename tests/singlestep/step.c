@@ -5,9 +5,6 @@
  * Under a tracer that steps through every instruction, each step aborts a sequence
  * that it finds. The control shows it: a plain retry loop commits nothing. The
  * operations of the library commit every time.
- *
- * The tracer also looks at a word after each instruction, and changes another one: so it sees
- * whether a vector of the emulation reads and writes an aligned word in one access.
  */
 #include <linux/rseq.h>
 #include <signal.h>
@@ -30,16 +27,11 @@ static struct shared {
 	intptr_t v, v2;
 	volatile int failed;	/* operations with a result that must not be */
 	struct rseq_op_stats stats;
-	/* Aligned to 8 bytes on i386 too, which has no other such words. */
-	_Alignas(8) volatile uint64_t stored;	/* two values only, at any step */
-	_Alignas(8) volatile uint64_t flipped;	/* another of them at each step */
-	uint32_t len;			/* of the words */
-	volatile int halves;		/* times that the tracer saw anything else */
+	char from[32], to[32];	/* of the vectors */
 } *shared;
 
-/* What the tracer does after each step, or NULL. */
+/* What the tracer does after each step; it may change what the tracee reads. */
 static void (*after_step)(void);
-static uint32_t word_len;
 
 typedef void (*tracee_fn)(int cpu);
 
@@ -77,47 +69,6 @@ static void compare_and_store_two(int cpu)
 							       10 * i, i + 1, cpu) != 0;
 }
 
-/* Every byte of one differs from that of the other, so a mixture of both is neither. */
-#define EVEN	UINT64_C(0x1122334455667788)
-#define ODD	(~EVEN)
-
-static bool whole(uint64_t word, uint32_t len)
-{
-	uint64_t mask = UINT64_MAX >> (64 - 8 * len);
-
-	return (word & mask) == (EVEN & mask) || (word & mask) == (ODD & mask);
-}
-
-static void look_and_flip(void)
-{
-	shared->halves += !whole(shared->stored, shared->len);
-	shared->flipped = ~shared->flipped;
-}
-
-/*
- * Two stores, so that it is never a sequence. The source of the copy is aligned, whatever the
- * destination is, and so is read in one access.
- */
-static void copy_and_store(int cpu)
-{
-	_Alignas(8) char copied[1 + sizeof(uint64_t)];
-	uint64_t word = 0;
-	struct cpu_op ops[] = {
-		{ .op = CPU_MEMCPY_OP, .u.memcpy_op = { .dst = (uintptr_t)&copied[1],
-			.src = (uintptr_t)&shared->flipped } },
-		{ .op = CPU_STORE_IMM_OP, .u.immediate_op.p = (uintptr_t)&shared->stored },
-	};
-	int i;
-
-	for (i = 0; i < operations; i++) {
-		ops[0].len = ops[1].len = shared->len;
-		ops[1].u.immediate_op.value = i % 2 ? EVEN : ODD;
-		shared->failed += rseq_op(ops, ARRAY_SIZE(ops), cpu, 0) != 0;
-		memcpy(&word, &copied[1], shared->len);
-		shared->failed += !whole(word, shared->len);
-	}
-}
-
 static void tracee(tracee_fn run)
 {
 	pin_to(allowed_cpu(0));
@@ -148,6 +99,14 @@ static long step(pid_t pid, long max)
 	return steps;
 }
 
+static void map_shared(void)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(shared, MAP_FAILED);
+	memset(shared->to, 0x5a, sizeof(shared->to));
+}
+
 /*
  * On different CPUs, if there are: the kernel makes a tracer that shares the CPU of
  * its tracee wait for a tick at each step.
@@ -160,11 +119,6 @@ static long trace(tracee_fn run, long max)
 
 	if (nr_allowed_cpus() > 1)
 		pin_to(allowed_cpu(1));
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(shared, MAP_FAILED);
-	shared->stored = shared->flipped = EVEN;
-	shared->len = word_len;
 	pid = fork();
 	assert_int_not_equal(pid, -1);
 	if (!pid)
@@ -186,24 +140,26 @@ static long trace(tracee_fn run, long max)
 static void test_plain_retry_loop_commits_nothing(void **state)
 {
 	(void)state;
+	map_shared();
 	assert_int_equal(trace(plain_retry_loop, control_steps), control_steps);
 	assert_int_equal(shared->v, 0);
 	assert_false(shared->done);
 }
 
-/* The library ignores what is no number of 1 to 9, as far as it is used here. */
 static unsigned int max_aborts(void)
 {
 	const char *s = getenv("RSEQ_OP_MAX_ABORTS");
 
-	return s && *s >= '1' && *s <= '9' && !s[1] ? (unsigned int)(*s - '0') : 3;
+	return s ? (unsigned int)atoi(s) : 3;
 }
 
 /* Each went through the backend, for the reason that its sequence was aborted. */
 static void check_progress(tracee_fn run, long expected, intptr_t v)
 {
-	long steps = trace(run, MAX_STEPS);
+	long steps;
 
+	map_shared();
+	steps = trace(run, MAX_STEPS);
 	print_message("# %ld operations in %ld steps\n", expected, steps);
 	assert_true(shared->done);
 	assert_int_equal(shared->failed, 0);
@@ -231,17 +187,79 @@ static void test_cmpeqv_storev_storev_commits(void **state)
 	assert_int_equal(shared->v2, 10 * (operations - 1));
 }
 
-static void test_vector_aligned_word_in_one_access(void **state)
+/*
+ * A naturally aligned word of a vector is read in one access and written in one access. After
+ * each step the tracer inverts all bytes of the source, and looks at the bytes of the
+ * destination. Both have equal bytes throughout, so two accesses show as bytes that differ.
+ */
+static struct cpu_op word_op;
+static int torn;			/* steps after which bytes differ */
+
+static bool uniform(const char *p, uint32_t len)
 {
-	(void)state;
-	after_step = look_and_flip;
-	for (word_len = 2; word_len <= sizeof(uint64_t); word_len *= 2) {
-		trace(copy_and_store, MAX_STEPS);
-		assert_true(shared->done);
-		assert_int_equal(shared->failed, 0);
-		assert_int_equal(shared->halves, 0);
-	}
+	return !memcmp(p, p + 1, len - 1);
+}
+
+static void invert_and_look(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(shared->from); i++)
+		shared->from[i] = (char)~shared->from[i];
+	torn += !uniform((char *)(uintptr_t)word_op.u.memcpy_op.dst, word_op.len);
+}
+
+static void run_word_op(int cpu)
+{
+	shared->failed += rseq_op(&word_op, 1, cpu, 0) != 0;
+}
+
+static void make_store(uint32_t len)
+{
+	word_op = (struct cpu_op){ .op = CPU_STORE_IMM_OP, .len = len,
+		.u.immediate_op = { .p = (uintptr_t)shared->to, .value = UINT64_MAX } };
+}
+
+/* With the offsets of the two operands: of those that are not aligned nothing is promised. */
+static void make_copy(uint32_t len, int to, int from)
+{
+	word_op = (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = len,
+		.u.memcpy_op = { .dst = (uintptr_t)shared->to + (uint32_t)to,
+				 .src = (uintptr_t)shared->from + (uint32_t)from } };
+}
+
+static void check_word_op(bool aligned_to)
+{
+	torn = 0;
+	after_step = invert_and_look;
+	trace(run_word_op, MAX_STEPS);
 	after_step = NULL;
+	assert_true(shared->done);
+	assert_int_equal(shared->failed, 0);
+	if (aligned_to)
+		assert_int_equal(torn, 0);
+	/* What was read in one access is uniform when it has been written. */
+	assert_true(uniform((char *)(uintptr_t)word_op.u.memcpy_op.dst, word_op.len));
+	assert_int_not_equal(*(char *)(uintptr_t)word_op.u.memcpy_op.dst, 0x5a);
+}
+
+static void test_words_in_one_access(void **state)
+{
+	uint32_t len;
+
+	(void)state;
+	for (len = 2; len <= 8; len *= 2) {
+		print_message("# words of %u bytes\n", len);
+		map_shared();
+		make_store(len);
+		check_word_op(true);
+		map_shared();
+		make_copy(len, 0, 0);
+		check_word_op(true);
+		map_shared();
+		make_copy(len, 1, 0);
+		check_word_op(false);
+	}
 }
 
 int main(int argc, char **argv)
@@ -251,7 +269,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_addv_commits),
 		cmocka_unit_test(test_cmpeqv_storev_commits),
 		cmocka_unit_test(test_cmpeqv_storev_storev_commits),
-		cmocka_unit_test(test_vector_aligned_word_in_one_access),
+		cmocka_unit_test(test_words_in_one_access),
 	};
 
 	if (argc > 1)
