@@ -131,7 +131,7 @@ apart := $(patsubst %.c,$(B)/%.o,$(filter $(pools),$(lib_src)))
 
 $(B)/lib/librseq_op.o: $(filter-out $(apart),$(patsubst %.c,$(B)/%.o,$(lib_src))) Makefile
 	$(call say,LD,$@) $(LD) -r $(ld_i386) -o $@ $(filter %.o,$^) && \
-		$(OBJCOPY) --localize-hidden --globalize-symbol=$(shared_by_members) $@
+		$(OBJCOPY) --localize-hidden $@ && $(OBJCOPY) --globalize-symbol=$(shared_by_members) $@
 
 $(static): $(B)/lib/librseq_op.o $(apart)
 	$(Q)rm -f $@

@@ -8,7 +8,7 @@
 # The programs as the Makefile knows them, without build/tests/; and the scripts.
 in_tree()
 {
-	make -s -f Makefile -f - names <<< 'names: ; @printf "%s\n" $(tests:build/tests/%=%)'
+	make -s -f Makefile -f - names <<< 'names: ; @printf "%s\n" $(patsubst build/tests/%,%,$(tests) $(opener))'
 	find tests -name '*.sh'
 }
 
