@@ -78,7 +78,9 @@ comm -23 "$dir/named_internal" "$dir/inline" > "$dir/internal"
 sed -n '/global:/,/local:/ s/^\t\(rseq_op[a-z0-9_]*[*]*\);$/\1/p' "$map" | sort > "$dir/map"
 { cat "$dir/public_symbols" "$dir/internal"; expanded slow_; } | sort > "$dir/symbols"
 nm -D build/librseq_op.so | defined > "$dir/shared"
-nm -g build/librseq_op.a | defined > "$dir/static"
+# Hidden ones, by which the members of the static library reach each other, are not for programs.
+readelf -sW build/librseq_op.a | awk '$5 == "GLOBAL" && $6 != "HIDDEN" && $7 != "UND" { print $8 }' |
+	grep '^rseq_op' | sort -u > "$dir/static"
 sed -n '/^\.Sh NAME/,/^\.Nd/ s/^\.Nm \([a-z0-9_]*\).*/\1/p' "${pages[@]}" |
 	grep -vx rseq_op_ptr | sort > "$dir/page_name"
 sed -n 's/^\.Fo //p' "${pages[@]}" | sort > "$dir/page_synopsis"
