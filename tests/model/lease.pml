@@ -13,8 +13,8 @@
  * The kernel: a thread that is preempted or interrupted inside a sequence starts over. fence_cpu()
  * makes the sequence on the CPU start over, fence_all() each.
  *
- * Compile-time choices. WEAK and DIES alone are variants of the protocol; each of the others must find
- * a counterexample:
+ * Compile-time choices. WEAK, DIES and FENCE_ONE alone are variants of the protocol; each of the others
+ * must find a counterexample:
  *	NOT_COMPARED	a sequence by lease does not look at the tag
  *	NO_LEASE_FENCE	without fence (b) after the lease
  *	NO_TAKER_FENCE	a thread that closes the guard over a lease fences the CPU alone
@@ -25,6 +25,9 @@
  *			NO_SECOND_FENCE, without fence (e) before a lease is ended
  *	DIES		one more owner of the lock dies after it has closed the guard; with
  *			NOT_FENCED_AGAIN, the next owner takes a closed guard for one that nobody had leased
+ *	FENCE_ONE	one more thread waits for the sequences of the CPU, as rseq_op_fence() does: none that
+ *			began before commits after the fence; with LOCK_FIRST it looks at the lock before it
+ *			looks for a lease
  * ALONE leaves T2 out, and PREEMPTIONS limits their number, to be done in seconds.
  */
 
@@ -54,7 +57,7 @@ byte ended;
 #else
 # define LEASERS 2
 #endif
-#ifdef DIES
+#if defined(DIES) || defined(FENCE_ONE)
 # define ALL	(LEASERS + 4)
 #else
 # define ALL	(LEASERS + 3)
@@ -63,6 +66,10 @@ byte ended;
 /* 0: the sequence on the CPU; 1, 2: those of T1 and T2 */
 bool inside[3];
 bool must_abort[3];
+bool is_older[3];		/* than the fence */
+bool fence_over;
+
+#define COMMITS(me)	assert(!(fence_over && is_older[me]))
 
 bool blocked;			/* T1's signals */
 bool in_handler;
@@ -142,7 +149,7 @@ proctype sequence()
 	bool early, over;
 
 	do
-	:: atomic { inside[0] = true; must_abort[0] = false; early = false };
+	:: atomic { inside[0] = true; must_abort[0] = false; early = false; is_older[0] = false };
 #ifdef WEAK
 	   if
 	   :: atomic { l = left; r = right; early = true }
@@ -165,7 +172,7 @@ proctype sequence()
 		 if
 		 :: atomic { must_abort[0] -> inside[0] = false }
 		 :: atomic { !must_abort[0] ->
-			     assert(l == r);
+			     assert(l == r); COMMITS(0);
 			     left = l + 1; right = r + 1;
 			     added++; inside[0] = false };
 		    break
@@ -190,7 +197,7 @@ proctype leaser(byte me)
 #endif
 	   do
 	   :: atomic { RUNS(me) -> inside[me] = true; must_abort[me] = false;
-		       early = false };
+		       early = false; is_older[me] = false };
 #ifdef WEAK
 	      if
 	      :: atomic { RUNS(me) -> l = left; r = right; early = true }
@@ -219,7 +226,7 @@ proctype leaser(byte me)
 		 if
 		 :: atomic { RUNS(me) && must_abort[me] -> inside[me] = false }
 		 :: atomic { RUNS(me) && !must_abort[me] ->
-			     assert(l == r);
+			     assert(l == r); COMMITS(me);
 			     left = l + 1; right = r + 1;
 			     added++; inside[me] = false; done = true };
 		    break
@@ -276,6 +283,39 @@ proctype other()
 	ended++
 }
 
+#ifdef FENCE_ONE
+#define LOOK_FOR_LEASE	wait = wait || (tag != OPEN && tag != CLOSED)
+#define LOOK_AT_LOCK	wait = wait || lock != NOBODY
+
+proctype fencer()
+{
+	bool wait, over;
+
+	d_step { is_older[0] = inside[0]; is_older[1] = inside[1]; is_older[2] = inside[2] };
+	fence_cpu();
+#ifdef LOCK_FIRST
+	LOOK_AT_LOCK;
+	LOOK_FOR_LEASE;
+#else
+	LOOK_FOR_LEASE;
+	LOOK_AT_LOCK;
+#endif
+	if
+	:: !wait
+	:: else ->		/* an empty vector */
+	   atomic { lock != SOMEBODY -> lock = SOMEBODY };
+	   atomic { over = MAY_BE_LEASED; tag = CLOSED };
+	   if
+	   :: over -> fence_all()
+	   :: else -> fence_cpu()
+	   fi;
+	   tag = OPEN;
+	   lock = NOBODY
+	fi;
+	atomic { fence_over = true; ended++ }
+}
+#endif
+
 #ifdef DIES
 proctype mortal()
 {
@@ -296,6 +336,9 @@ init {
 	atomic {
 #ifdef DIES
 		run mortal();
+#endif
+#ifdef FENCE_ONE
+		run fencer();
 #endif
 		run sequence(); run leaser(1); run handler(); run other();
 #ifndef ALONE

@@ -21,6 +21,9 @@ expect "where two leases are alike" "assertion violated" "$(verify -DSAME_LEASE)
 expect "with an owner that dies" none "$(verify -DDIES -DALONE)"
 expect "where the owner after a dead one takes a closed guard for one not leased" \
 	"assertion violated" "$(verify -DDIES -DALONE -DNOT_FENCED_AGAIN)"
+expect "with a fence for the CPU" none "$(verify -DFENCE_ONE -DALONE -DPREEMPTIONS=1)"
+expect "where the fence looks at the lock first" "assertion violated" \
+	"$(verify -DFENCE_ONE -DALONE -DPREEMPTIONS=1 -DLOCK_FIRST)"
 expect "where nobody closes over a lease" "invalid end state" "$(verify -DNOT_TAKEN)"
 expect "without the second fence, where loads pass loads" "assertion violated" \
 	"$(verify -DWEAK -DALONE -DNO_SECOND_FENCE)"
