@@ -838,20 +838,25 @@ static void test_shared_offset_inside_item(void **state)
 	rseq_op_pool_destroy(pool);
 }
 
+/* A new file gets the lowest number that is free, so all below the pool's are in use. */
 static void test_shared_no_files_left_emfile(void **state)
 {
 	struct rseq_op_pool *pool, *other = NULL;
-	struct rlimit limit;
+	struct rlimit limit, used;
+	int created, attached;
 
 	(void)state;
 	if (rseq_op_backend(NULL) != RSEQ_OP_BACKEND_KERNEL)
 		skip_because("no cpu_opv()");
 	assert_int_equal(rseq_op_pool_create(&pool, 8, RSEQ_OP_POOL_SHARED), 0);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, limit.rlim_max }), 0);
-	assert_int_equal(rseq_op_pool_create(&other, 8, RSEQ_OP_POOL_SHARED), -EMFILE);
-	assert_int_equal(rseq_op_pool_attach(&other, rseq_op_pool_fd(pool)), -EMFILE);
+	used = (struct rlimit){ (rlim_t)rseq_op_pool_fd(pool) + 1, limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &used), 0);
+	created = rseq_op_pool_create(&other, 8, RSEQ_OP_POOL_SHARED);
+	attached = rseq_op_pool_attach(&other, rseq_op_pool_fd(pool));
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(created, -EMFILE);
+	assert_int_equal(attached, -EMFILE);
 	assert_null(other);
 	rseq_op_pool_destroy(pool);
 }
