@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
 /*
- * The fence of a kernel without membarrier(2) for restartable sequences (Linux 4.18 to
- * 5.9, or a filter that refuses it): to run on a CPU, if only for a moment.
+ * The fence where membarrier(2) has no command for restartable sequences (Linux 4.18 to 5.9), or
+ * where a filter refuses membarrier(2): a thread runs on the CPU for a moment.
  *
- *	sequence on CPU n		who waits, on any CPU
- *					tag: CLOSED, scenario A: (a)
+ *	sequence on CPU n		caller of the fence, on any CPU
+ *					tag: CLOSED, guard.c, A: (a)
  *					a thread, the visitor: clone(2)
  *						sched_setaffinity({ n }): runs on n
  *						ends
- *					futex(2): until it has ended
+ *					futex(2): waits until the visitor has ended
  *
- * Two threads cannot run on one CPU: when the call returns, whoever was in a sequence
- * there has been preempted, and aborts when it goes on. The switch of threads orders
- * memory as membarrier(2) does. On a CPU that is offline nobody runs, and who did has been
- * moved, and aborts, too.
+ * Two threads cannot run on one CPU at a time. So when the visitor has ended, a thread that was in
+ * a sequence on CPU n has been preempted, and aborts when it runs again. The switch of threads
+ * orders memory as membarrier(2) does. No thread runs on an offline CPU. A thread that was in a
+ * sequence there has been moved to another CPU, and aborts, too.
  *
- * Who waits does not go there itself: it could not tell, on its return, whether its own
- * mask was to be as before, or had been changed by another thread, or by its cpuset.
+ * The caller does not move to CPU n itself: it would have to restore its affinity mask afterwards,
+ * and could not tell whether another thread or the cpuset had changed the mask meanwhile.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -36,12 +36,12 @@
 
 struct visitor {
 	struct cpus mask;
-	_Atomic int tid;		/* 0 when it needs its stack no more */
-	unsigned int cpu;		/* where it came to run */
+	_Atomic int tid;		/* the kernel stores 0 when the stack is unused */
+	unsigned int cpu;		/* the CPU that it ran on */
 	int error;			/* of its sched_setaffinity(): 0 or -errno */
 };
 
-/* The thread shares errno with the waiting thread, and its stack is small: no call of libc. */
+/* No call of libc: a visitor shares errno with the waiting thread, and has a small stack. */
 __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
 static void visit(void *arg)
 {
@@ -61,7 +61,7 @@ static void pause_for_a_moment(void)
 	raw_syscall(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
 }
 
-/* For a while it still counts as a thread, and unshare(2) may ask that there is one only. */
+/* An ended visitor still counts as a thread for a while, and unshare(2) may allow only one. */
 static void wait_until_gone(long tid)
 {
 	long pid = raw_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
@@ -73,7 +73,7 @@ static void wait_until_gone(long tid)
 	}
 }
 
-/* Returns 0 or -errno: -EAGAIN for one that was sent elsewhere meanwhile, by anybody. */
+/* Returns 0 or -errno: -EAGAIN if the visitor was moved to another CPU meanwhile. */
 static __attribute__((noinline)) int send_visitor(int cpu)
 {
 	struct visitor v = { .cpu = (unsigned int)-1 };
@@ -91,13 +91,13 @@ static __attribute__((noinline)) int send_visitor(int cpu)
 }
 
 /*
- * Only the kernel itself is believed: a fence that is skipped for a CPU that is online loses
- * updates. A container may see a list of its own there, which leaves out CPUs that are online;
- * lxcfs mounts such a file. A file of sysfs has the kernel's list in every container.
+ * Believe only the kernel's own list: if the fence skips a CPU that is online, updates are lost. A
+ * container may have another file mounted over the list, as lxcfs does, and that file may leave out
+ * CPUs that are online. But a file of sysfs has the kernel's list in every container.
  *
- * No system call tells an offline CPU from one outside the cpuset. sched_getaffinity(2) leaves
- * out a CPU that is going down, too, while a thread may still be in a sequence there. The
- * kernel takes the CPU out of this list when all threads have left it.
+ * No system call tells an offline CPU from a CPU outside the cpuset. sched_getaffinity(2) also
+ * leaves out a CPU that is going down, while a thread may still be in a sequence there. The kernel
+ * takes a CPU out of the list only when all threads have left that CPU.
  */
 static bool is_offline(int cpu)
 {
@@ -108,9 +108,9 @@ static bool is_offline(int cpu)
 }
 
 /*
- * The kernel says EINVAL for a CPU that is offline, and for one that the cpuset has not:
- * but also for one that is coming up, or going down, until its scheduler and the cpuset
- * have heard of it. EAGAIN may also mean that there are too many threads just now.
+ * sched_setaffinity(2) fails with EINVAL for a CPU that is offline or outside the cpuset. But it
+ * also fails so for a CPU that is coming up or going down, until the scheduler and the cpuset know.
+ * EAGAIN may also come from clone(2): there are too many threads at the moment.
  */
 static int visit_cpu(int cpu)
 {
@@ -138,7 +138,7 @@ static int visit_all(void)
 	return ret;
 }
 
-/* A visitor has no signals, as it has no stack for them. */
+/* Block all signals: a visitor inherits the mask, and its stack has no room for a handler. */
 int affinity_fence(struct place at)
 {
 	uint64_t signals;
@@ -150,13 +150,11 @@ int affinity_fence(struct place at)
 	return ret;
 }
 
-/* All CPUs must be within reach: in a cpuset they are not. */
+/* The fence must reach every online CPU. In a cpuset that leaves one out, it cannot. */
 bool affinity_works(void)
 {
-	struct cpus mask = { { 0 } };
-
-	return probe(SYS_sched_getaffinity, 0, sizeof(mask), (long)&mask, 0) >= 0 &&
-	       !probe(SYS_sched_setaffinity, 0, sizeof(mask), (long)&mask, 0) &&
+	/* An empty mask is invalid: the question does not touch the mask of the caller. */
+	return probe(SYS_sched_setaffinity, 0, 0, 0, 0) == -EINVAL &&
 	       !probe(SYS_getcpu, 0, 0, 0, 0) &&
 	       !affinity_fence((struct place){ BY_CID, 0 });
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Fences: when one returns, the sequences of this process that began before it, on the
- * CPU in question or on all, have committed or will abort; and what they committed is
- * seen.
+ * Fences. When a fence returns 0, every sequence of this process that began before the fence, on
+ * one CPU or on any CPU, has committed or will abort, and the caller sees what was committed.
  *
- * membarrier(2) interrupts each CPU that runs a thread of the process, and makes that
- * thread abort; one that does not run was preempted, and aborts when it runs again. With
- * cpu_opv(2) a vector without operations does the same for one CPU. See affinity.c for
- * the third. Where there is no fence, no thread may run a sequence at all. That must be known
+ * There are three methods. membarrier(2) interrupts each CPU that runs a thread of the process, and
+ * makes that thread abort its sequence. A thread that does not run was preempted, and aborts when
+ * it runs again. An empty vector of cpu_opv(2) does the same for one CPU. affinity.c has the third
+ * method. Where no method works, no thread may run a sequence at all. The library must know that
  * before the first sequence, so no CPU is open to sequences until the method is chosen.
  */
 #include <errno.h>
@@ -45,7 +44,7 @@ static enum fence_method choose(void)
 
 static _Atomic int method = NOT_CHOSEN;
 
-/* Threads that choose at once may see a filter arrive in between: the first choice counts. */
+/* Threads that choose at once may differ, if a filter arrives meanwhile: the first one decides. */
 void fence_init(void)
 {
 	int none = NOT_CHOSEN;
@@ -59,8 +58,8 @@ enum fence_method fence_method(void)
 }
 
 /*
- * Repeating it does no harm, so threads may get here at once. A filter that kills may have
- * come since the library was loaded.
+ * Several threads may register the process at once: a second registration does no harm. The call
+ * goes through probe(): a filter that kills may have been installed since the library was loaded.
  */
 int fence_register(void)
 {
@@ -71,18 +70,18 @@ int fence_register(void)
 		ret = (int)probe(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ,
 				 0, 0, 0);
 		DELAY_POINT();
-		if (ret != -ENOMEM)	/* which may pass */
+		if (ret != -ENOMEM)	/* temporary: try again */
 			atomic_store_explicit(&registered, ret, memory_order_relaxed);
 	}
 	return ret;
 }
 
 /*
- * The process has been restored from a checkpoint on a machine with other CPUs. The arrays of
- * the program and the tables of the library have been made for the first one, and what the
- * library knows of the kernel may be wrong. Nothing that needs the library works any more.
- * Sequences of CPUs that were known go on: they exclude each other on any machine, and nothing
- * else changes their data. CPUs that were not known have no open tag.
+ * True: the process has been restored from a checkpoint on a machine with other possible CPUs. The
+ * arrays of the program and the tables of the library were made for the first machine, and what the
+ * library knows of the kernel may be wrong. So each operation that needs the backend fails.
+ * Sequences for the CPUs of the first machine still run: they exclude each other on any machine,
+ * and nothing else changes their data any more. The other CPUs have no open tag.
  */
 static _Atomic bool moved;
 
@@ -114,8 +113,9 @@ static int membarrier_rseq(struct place at)
 }
 
 /*
- * A registered process gets EPERM from a filter, or because a restore from a checkpoint has
- * lost the registration (CRIU before 2026). Where registering again helps it was a restore.
+ * EPERM has two possible causes in a registered process: a filter, or a restore from a checkpoint
+ * that lost the registration (some versions of CRIU). If a new registration helps, it was a
+ * restore.
  */
 static int fence_by_membarrier(struct place at)
 {
@@ -133,7 +133,7 @@ static int fence_by_membarrier(struct place at)
 	return ret;
 }
 
-/* Where a thread with a concurrency ID runs is not known: fence everywhere. */
+/* A thread with a given concurrency ID may run on any CPU, so fence all CPUs. */
 static int fence_by_kernel(struct place at)
 {
 	int cpu, ret = 0;
@@ -164,13 +164,13 @@ int fence(struct place at)
 	}
 }
 
-/* A vector that is being emulated is not a sequence. An empty vector for its place waits for it. */
+/* fence() does not wait for a vector that is being emulated. An empty vector waits for its lock. */
 static int wait_for_vector(struct place at)
 {
 	return membarrier_run(NULL, 0, at, false);
 }
 
-/* After a fence for all CPUs, which sequences by lease have heard of. */
+/* Called after a fence for all CPUs, which has also reached the sequences that have a lease. */
 static int wait_for_vectors(enum by by)
 {
 	int index, ret = 0;
@@ -178,7 +178,7 @@ static int wait_for_vectors(enum by by)
 	for (index = 0; index < rseq_op_cpus && !ret; index++) {
 		struct place at = { by, index };
 
-		/* With a lease, the vector of an owner has not begun yet. */
+		/* While the tag is a lease, the owner of the lock has not begun its vector. */
 		if (guard_is_owned(at) && !guard_is_leased(at))
 			ret = wait_for_vector(at);
 	}
@@ -191,9 +191,9 @@ static int fence_emulated(struct place at)
 
 	DELAY_POINT();
 	/*
-	 * The empty vector also takes away a lease, whose sequence may run anywhere. The tag is loaded
-	 * first, by an acquire load: if another owner closes the guard over the lease in between, that
-	 * owner shows in the lock.
+	 * The empty vector also takes away a lease, whose sequence may run on any CPU. Load the tag
+	 * first, by an acquire load, and the lock afterwards. If another thread closes the guard
+	 * over the lease in between, this thread finds that the lock is owned.
 	 */
 	if (!ret && (guard_is_leased(at) || guard_is_owned(at)))
 		ret = wait_for_vector(at);

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: MIT
 /*
- * The guard of a CPU keeps the sequences of this process away from the CPU's data while a vector
- * is emulated. A concurrency ID has a guard, too; all that is said of CPUs here holds for IDs,
- * except that their fence is always for all CPUs.
+ * The guard of a CPU keeps the sequences of this process away from the CPU's data while the library
+ * emulates cpu_opv(2), that is, runs a vector itself. A concurrency ID has a guard, too. All that
+ * is said of CPUs here holds for IDs, except that the fence for an ID is always for all CPUs.
  *
- * A guard consists of a lock, which keeps vectors for the CPU apart (owner_lock.c), and a tag. Every
- * sequence compares the tag of the CPU that it runs on with the CPU number that its caller passed,
- * inside its critical section. The tag of CPU n is one of these:
+ * A guard consists of a lock (owner_lock.c) and a tag. The lock lets one vector for the CPU run at
+ * a time. Every sequence compares, inside its critical section, the tag of the CPU that it runs on
+ * with the CPU number that its caller passed. The tag of CPU n is one of these:
  *
  *	OPEN		the number n: sequences may run
- *	CLOSED		equal to no int: the owner of the lock runs a vector; or the lock has no owner,
- *			and nobody has opened the tag since, see A and G
- *	UNOPENED	equal to no int: the kernel has not been asked yet what it offers
+ *	CLOSED		equal to no int: the owner of the lock runs a vector; or the lock has no
+ *			owner, but the last owner did not open the tag, see A and G
+ *	UNOPENED	equal to no int: the library has not asked the kernel yet (init.c), there
+ *			is no fence (B), or the machine has no such CPU
  *	a lease		equal to no int: see F
  *
- * The tags of -1 and -2, which struct rseq has as CPU numbers of a thread that is not registered, stay
- * UNOPENED.
+ * In struct rseq of a thread that is not registered the CPU number is -1 or -2. The tags of these
+ * two numbers stay UNOPENED.
  *
- * A. A sequence begins while the guard is closed, or has begun before
+ * A. A sequence begins while the guard is closed, or began before the guard was closed
  *
  *	sequence on CPU n		owner of the lock, on any CPU
  *	-----------------		-----------------------------
@@ -27,22 +28,23 @@
  *				(e)	membarrier(RSEQ, n), not on x86
  *	load, commit		(d)	tag: OPEN, release
  *
- *    A sequence that loads the tag (c) after (a) leaves. A sequence that loaded the tag before (a)
- *    is in its critical section when (b) reaches CPU n, and (b) makes it abort; or it has been
- *    preempted, and aborts when it runs again. What a sequence has committed happens before (b)
- *    returns.
+ *    A sequence that loads the tag (c) after (a) leaves and stores nothing. For a sequence that
+ *    loaded the tag before (a) there are three cases. It commits before (b) reaches CPU n: then its
+ *    stores happen before (b) returns. Or it is in its critical section when (b) reaches CPU n, and
+ *    (b) makes it abort. Or it has been preempted, and aborts when it runs again.
  *
- *    A sequence that loads what (d) stored sees all that the vector stored. On x86 that is so because
- *    loads are not reordered. On other machines the load of the tag (c) is no acquire, so a later load
- *    of the sequence may have come before it, and before the vector. But then the sequence has begun
- *    before (e), and (e) makes it abort. Where (e) fails, the owner leaves the tag CLOSED.
+ *    A sequence that loads the tag from (d) sees everything that the vector stored. On x86 the
+ *    reason is that loads are not reordered. On other machines the load of the tag (c) is no
+ *    acquire: a later load of the sequence may take effect before (c), and even before the vector.
+ *    But such a sequence began before (e), and (e) makes it abort. If (e) fails, the owner leaves
+ *    the tag CLOSED.
  *
  * B. RSEQ_OP_FORCE_FALLBACK, and systems without a fence
  *
  *    With RSEQ_OP_FORCE_FALLBACK, guards use a second table of tags. The tags that inline sequences
- *    compare stay UNOPENED for ever, so every operation enters the library. There it is counted, and
- *    may still run as a sequence, which compares a tag of the second table. The fast path pays
- *    nothing for this.
+ *    compare stay UNOPENED for ever, so every operation calls the library. The library counts the
+ *    operation, and may still run it as a sequence that compares a tag of the second table. The
+ *    fast path pays nothing for this.
  *
  *    Where there is no fence, no tag is ever opened, and the library tries no sequence either.
  *
@@ -56,25 +58,27 @@
  *	tag: OPEN
  *	lock: free, release (d)
  *
- *    A vector that is running at (f) shows in its lock, and the fence waits for it. What a vector that
- *    has ended stored is seen with the release of the lock (d). A vector that takes its lock after (f)
- *    begins after the fence: it loads its operands anew, and sees what the caller of the fence had
- *    stored. Each side stores and then loads what the other side stores, so both need a full
- *    barrier at (g): membarrier(2), a switch of threads or, where there is no fence, one of our own.
- *    The atomic operations on lock and tag alone are not a full barrier on aarch64.
+ *    If a vector is running at (f), its lock has an owner, and the fence waits for the vector. If a
+ *    vector has ended before (f), then (f) reads the release of the lock (d), and so the caller
+ *    sees the stores of the vector. A vector that takes its lock after (f) begins after the fence:
+ *    it loads its operands anew, and sees what the caller of the fence had stored. Each side
+ *    stores, and then loads what the other side stores. So both sides need a full barrier at (g):
+ *    membarrier(2), a switch of threads or, where there is no fence, atomic_thread_fence(). The
+ *    atomic operations on lock and tag alone are not a full barrier on aarch64.
  *
- *    A fence for one CPU does the same with one lock. If it finds a lease (F), whose sequence may
- *    run anywhere, it takes the lease away. It looks for the lease first and at the lock afterwards: an
- *    owner that closes the guard over the lease in between has the lock, and still has to fence all
- *    CPUs (k). A fence for all CPUs has reached that sequence already.
+ *    rseq_op_fence() does the same with one lock. If it finds a lease (F), whose sequence may run
+ *    on any CPU, it takes the lease away by an empty vector. It loads the tag first and the lock
+ *    afterwards. If an owner closes the guard over the lease in between, rseq_op_fence() finds the
+ *    lock taken, and waits until the owner has fenced all CPUs (k). rseq_op_fence_all() need not
+ *    take leases away: its own fence has reached their sequences on all CPUs.
  *
  * D. fork()
  *
  *    The child has one thread, which owns no lock. A lock that another thread of the parent owned
- *    is free in the child (owner_lock.c, C), but its tag may be CLOSED. Then the child's first
- *    operation for that CPU runs as a vector, which opens the tag; see G. Nothing happens at the
- *    fork itself, so it makes no difference how the child was made, and a signal handler may run an
- *    operation at the child's first instruction.
+ *    is free in the child (owner_lock.c, C), but the tag of the CPU may be CLOSED. Then the first
+ *    operation of the child for that CPU runs a vector, which opens the tag; see G. The library
+ *    does nothing at the fork itself. So it makes no difference how the child was made, and a
+ *    signal handler may run an operation at the child's first instruction.
  *
  * E. The owner runs on CPU n itself
  *
@@ -88,9 +92,10 @@
  *	T or another, switched to
  *	T: aborts; a sequence that begins leaves
  *
- *    At (h) only the owner runs on CPU n. A sequence that was there has been preempted; a sequence
- *    that begins there later does so after a switch from the owner, and so loads what (a) stored. The
- *    switches order memory as (b) does. So (h) replaces (b), even if the owner is migrated
+ *    At (h) only the owner runs on CPU n. A sequence that ran there before has been preempted. A
+ *    sequence that begins there later begins after a switch from the owner, so it loads what (a)
+ *    stored. The switches order memory as (b) does. So (h) replaces (b), even if the owner is
+ *    migrated
  *    afterwards; but (h) must come after (a). After the vector the same check replaces (e).
  *
  * F. A lease
@@ -105,34 +110,35 @@
  *	commit				vector loads and stores
  *	(d)	tag: T's lease to OPEN	tag: OPEN
  *
- *    A thread that has to make a single store for another CPU makes it in a sequence as well. That
- *    sequence compares the tag with the thread's lease in place of the CPU number. T does not
- *    own the lock, so nobody has to wait for T: neither a signal handler that interrupts T, and that may
- *    even leave by siglongjmp(), nor a thread on CPU n while T is stopped by a debugger, nor a child of
- *    fork() that does not have T. They close the guard over the lease (j). If T's sequence loads the
- *    tag later (i), it leaves. If it has loaded the tag, it has committed before (k) returns, or
- *    aborts, wherever T runs. So T need not block its signals, which would take as long as the
- *    fence.
+ *    A thread T that has to make a single store for another CPU makes the store in a sequence, too.
+ *    This sequence compares the tag with T's lease instead of the CPU number. T does not own the
+ *    lock, so no thread S has to wait for T. S may be a signal handler that interrupts T, and that
+ *    may even leave by siglongjmp(); a thread on CPU n while a debugger has stopped T; or a thread
+ *    of a forked child that does not have T. S closes the guard over the lease (j). If T's sequence
+ *    loads the tag (i) after (j), the sequence leaves. If T's sequence loaded the tag before (j),
+ *    it commits before (k) returns, or aborts, on whatever CPU T runs. So T need not block signals,
+ *    and signals are not delayed by the fence.
  *
- *    For the sequences on CPU n, T acts as the owner does in A, with (e) between commit and (d); and
- *    as in E, where T finds itself on CPU n. T may have lost its lease before (b): then (k) makes up
- *    for (b).
+ *    Towards the sequences on CPU n, T acts as the owner does in A, with (e) between commit and
+ *    (d); or, if T runs on CPU n, as the owner does in E. If T loses its lease before (b), the
+ *    fence (k) replaces (b).
  *
- *    A lease must differ from every other that anybody takes while T may still compare its own. It is
- *    the address of a variable on T's stack.
+ *    A lease must differ from every other lease that a thread takes while T may still compare its
+ *    own. So a lease is the address of a variable on T's stack.
  *
  *    A thread that has lost its lease takes the lock next, with its signals blocked, and nobody can
  *    take the lock away. So two threads cannot take leases from each other for ever.
  *
- *    Where (k) is refused, by a filter that was installed late, (j) is undone, and S fails. T may have
- *    ended meanwhile; then its lease stays until some (k) succeeds.
+ *    If (k) fails, because a filter was installed late, S undoes (j), and the operation of S fails.
+ *    T may have ended meanwhile. Then its lease stays until the (k) of another thread succeeds.
  *
  * G. The next owner finds the tag CLOSED
  *
- *    The previous owner died (owner_lock.c, B), was left behind by fork() (D), or could not fence
- *    before it opened the tag (A). It may have closed the tag over a lease, and may have died before
- *    its fence (b) or (k). So the next owner fences all CPUs, as in F. After that the state is
- *    that of A. A vector that was cut off stays so, as any update does when its thread dies.
+ *    The previous owner died (owner_lock.c, B), does not exist in this child (D), or could not run
+ *    the fence (e) before it would have opened the tag (A). It may have closed the tag over a
+ *    lease, and may have died before its fence (b) or (k). So the next owner fences all CPUs, as in
+ *    F. After that the state is that of A. The vector of a dead owner stays incomplete, as any
+ *    update does when its thread dies.
  */
 #include "owner_lock.h"
 
@@ -171,9 +177,10 @@ static int64_t closed_tag(int index)
 }
 
 /*
- * An address in user space, with the topmost bit set. The other bits of the topmost byte may be a tag of
- * the address; the byte below is not 0xff in any such address, as it is in a negative int. A 32-bit
- * address, which is even, is moved to the upper half.
+ * An address in user space, with the topmost bit set. The other bits of the topmost byte may hold a
+ * tag of the address (aarch64). The byte below is 0xff in every negative int, but in no address in
+ * user space, so a lease equals no int. A 32-bit address, which is even, is moved to the upper
+ * half.
  */
 static int64_t lease_of(int index, const int64_t *variable)
 {

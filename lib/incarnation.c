@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Telling a child of fork() from its parent, without a fork handler.
+ * The incarnation is a number that tells a child of fork() from its parent, without a fork handler.
  *
- * A page is marked MADV_WIPEONFORK (Linux 4.14): the kernel fills it with zeroes in the memory of a
- * child. That holds for fork(), _Fork() and the raw system calls alike; a child that shares its
- * parent's memory keeps the page as it is. The first caller in the child finds 0 and stores the next
- * number, which no ancestor has had. (Numbers repeat after 65,535 generations.)
+ * The library maps a page and marks it MADV_WIPEONFORK (Linux 4.14): the kernel fills this page
+ * with zeroes in the memory of a child. That holds for fork(), _Fork() and the raw system calls
+ * alike. A child that shares its parent's memory sees the page unchanged. The first caller in a
+ * forked child finds 0 in the page, and stores the next number, which no ancestor has had. (The
+ * number has 16 bits and is never 0, so the numbers repeat after 65,535.)
  *
- * Where the kernel has no such marks, or a filter refuses them, the number is 0 in parent and child.
+ * If the page cannot be mapped or marked, as on an older kernel or under a seccomp filter, the
+ * incarnation is 0 in parent and child.
  */
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -20,15 +22,16 @@
 # define MADV_WIPEONFORK	18
 #endif
 
-/* What a child inherits: the last number that the process or an ancestor has had. */
+/* The last number that this process or an ancestor has taken. A child inherits it. */
 static _Atomic uint32_t last;
 
+/* The first word of the page, or &not_wiped; NULL until one of the two is chosen. */
 static _Atomic(_Atomic uint32_t *) wiped;
 
-/* Stands in for the page, where that is unavailable. It stays 0. */
+/* Replaces the page where the page is unavailable. It stays 0. */
 static _Atomic uint32_t not_wiped;
 
-/* System calls that leave errno alone: an operation may be running in a signal handler. */
+/* Not mmap(), which changes errno: the operation may run in a signal handler. */
 static void *map_page(long size)
 {
 #ifdef SYS_mmap2
@@ -69,7 +72,7 @@ uint16_t rseq_op_incarnation(void)
 		do
 			next = atomic_fetch_add(&last, 1) + 1;
 		while (!(uint16_t)next);
-		/* Threads of the child may be here at once: one of them decides. */
+		/* Several threads may be here at once: the first exchange decides for all. */
 		if (atomic_compare_exchange_strong(word, &now, next))
 			now = next;
 	}

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * When the library asks the kernel what it offers.
+ * When the library finds out which system calls the kernel has.
  *
- * Until that is known, no CPU is open to sequences: see guard.c. Where the process has no
- * seccomp filter when the library is loaded, it is asked right then, and the process registers
- * with membarrier(2) while it has a single thread: later, registration waits for a grace period
- * of RCU, some 10 ms. Otherwise a filter might kill the process for a question, so nothing is asked
- * at load. The first operation finds its CPU closed, enters the slow path, and asks there.
+ * Until the library knows that, no CPU is open to sequences: see guard.c. The library asks the
+ * kernel when it is loaded, if the program has been started by the dynamic linker and has no
+ * seccomp filter. If the process has a single thread then, the library also registers it with
+ * membarrier(2): with several threads the registration waits for a grace period of RCU, some 10 ms.
+ *
+ * Otherwise a filter might kill the process for such a system call, so the library makes none when
+ * it is loaded. The first operation finds the tag of its CPU UNOPENED, enters the slow path
+ * (slow.c), and asks the kernel there.
  */
 #include "incarnation.h"
 #include "internal.h"
@@ -14,8 +17,8 @@
 static _Atomic bool ready;
 
 /*
- * Threads and signal handlers may be in here at the same time. Each step either does what
- * another has done once more, or is decided by a compare-and-swap.
+ * Several threads and signal handlers may run this at the same time. Each step either can be
+ * repeated without harm, or ends with a compare-and-swap, of which the first one counts.
  */
 static void make_ready(void)
 {
@@ -23,9 +26,9 @@ static void make_ready(void)
 	fence_init();
 	if (probe_single_threaded())
 		fence_register();
-	rseq_op_incarnation();		/* which asks as well */
+	rseq_op_incarnation();		/* asks for madvise(2) */
 	guard_open_all();
-	/* Pairs with the load in library_ready(): a thread that sees true sees all of the above. */
+	/* Pairs with the acquire in library_ready(): a thread that loads true sees the above. */
 	atomic_store_explicit(&ready, true, memory_order_release);
 }
 
@@ -36,8 +39,8 @@ void library_ready(void)
 }
 
 /*
- * The priority is the first that is not reserved, so that constructors of a statically linked
- * program may use operations.
+ * 101 is the first priority that is not reserved. So load() runs before the constructors of a
+ * statically linked program, which may then use operations.
  */
 __attribute__((constructor(101)))
 static void load(void)

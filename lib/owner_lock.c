@@ -4,40 +4,43 @@
  *
  *	owner	A priority-inheritance futex, see futex(2): 0, or the owner's thread ID and flags.
  *		The kernel stores to it as well, when threads wait.
- *	mark	Stored together with the owner by whoever takes the lock in user space: the
- *		incarnation of the process, see incarnation.c, and a count of such takings. It
- *		stays when the lock is free.
+ *	mark	The incarnation of the process (incarnation.c), and a counter. A thread that
+ *		takes the lock in user space increments the counter, and stores the mark
+ *		together with the owner. The kernel and a release leave the mark as it is.
  *
  * A. The owner is preempted, and a real-time thread waits
  *
- *    The waiter calls FUTEX_LOCK_PI. The kernel looks the owner up by its thread ID, and runs it
- *    with the waiter's priority until it has called FUTEX_UNLOCK_PI.
+ *    The waiter calls FUTEX_LOCK_PI. The kernel looks the owner up by its thread ID, and runs the
+ *    owner with the waiter's priority until the owner has called FUTEX_UNLOCK_PI.
  *
  * B. The owner dies
  *
- *    Its process goes on when a tracer, a seccomp filter or exit(2) ends the thread alone; or when the
- *    owner was a process that shares memory with this one, as a child of vfork() does.
+ *    The other threads go on in two cases: a seccomp filter, or a tracer that makes the owner call
+ *    exit(2), ended only the owner's thread; or the owner was a process that shares memory with
+ *    this one, as a child of vfork() does.
  *
- *    Threads that wait already: the kernel hands the lock to the first of them when the owner
- *    exits. Threads that come later: FUTEX_LOCK_PI finds no such thread, and no thread that waits, and
- *    returns ESRCH. A thread that then finds the same word as before the call, but for the flag
- *    that there are waiters, takes the lock by compare-and-swap. The word cannot have changed and changed
- *    back meanwhile, as the count in the mark differs then. (A hand-over by the kernel does not
- *    count, but the kernel hands a lock only to a thread that waits, and the caller does not.)
- *    Only ESRCH allows that. While the kernel is about to hand the lock over, it answers EINVAL.
+ *    When the owner exits, the kernel hands the lock to the waiter with the highest priority. If no
+ *    thread waits at that moment, the word keeps the ID of the dead owner. A thread that calls
+ *    FUTEX_LOCK_PI later gets ESRCH: no thread with this ID is alive, and no thread waits. If the
+ *    word is then the same as before the call, except for FUTEX_WAITERS, the thread takes the lock
+ *    by compare-and-swap. If another thread took the lock in between, the counter in the mark has
+ *    changed. (The counter has 16 bits. A hand-over by the kernel does not increment the counter;
+ *    but the kernel hands the lock only to a waiter, and ESRCH says that there was none.)
+ *    Only ESRCH allows this. While the kernel is about to hand the lock over, it answers EINVAL.
  *
- *    The ID of a dead owner may be given to a new thread, of this process or of another. The kernel
- *    takes the new thread for the owner, and other threads wait until it exits, or until it wants the
- *    lock itself: a thread that finds its own ID in the word, though it has not taken the lock, takes
- *    it.
+ *    The kernel may give the ID of a dead owner to a new thread, of this process or of another.
+ *    Then the kernel regards the new thread as the owner, and waiters wait until the new thread
+ *    exits. If the new thread wants the lock itself, it finds its own ID in the word although it
+ *    has not taken the lock. Then it takes the lock over, and its release wakes the waiters.
  *
  * C. fork() while another thread owns the lock
  *
- *    The child has a copy of the word, but not the owner. Its incarnation differs from the mark, so
- *    the lock counts as free there. No thread of the child ever waits for such an owner.
+ *    The child has a copy of the word, but not the owner. The incarnation of the child differs from
+ *    the mark, so the lock counts as free in the child, and no thread of the child waits for that
+ *    owner. (Where the incarnation is 0 in parent and child, see incarnation.c, the child waits.)
  *
- * Acquisition by compare-and-swap, or by the system call, orders memory after the release in
- * owner_unlock(), or the system call there.
+ * Ordering: the compare-and-swap or the system call that takes the lock is an acquire. It pairs
+ * with the compare-and-swap (a release) or the system call in owner_unlock().
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -92,8 +95,9 @@ static bool take(struct owner_lock *lock, uint64_t word, uint32_t tid, uint16_t 
 }
 
 /*
- * Take the lock from a dead thread that had the caller's ID. Threads may be waiting in the kernel, which
- * takes the caller for the owner. So the owner half stays as it is, and owner_unlock() wakes them.
+ * Take the lock from a dead thread that had the caller's ID. Threads may wait in the kernel, which
+ * regards the caller as the owner. So the owner half keeps FUTEX_WAITERS, and owner_unlock() wakes
+ * the waiters.
  */
 static bool take_from_namesake(struct owner_lock *lock, uint64_t word, uint16_t incarnation)
 {
@@ -113,8 +117,9 @@ static bool same_owner(uint64_t a, uint64_t b)
 	return (a | make_word(FUTEX_WAITERS, 0)) == (b | make_word(FUTEX_WAITERS, 0));
 }
 
-/* Scenarios A and B. Returns whether the caller has the lock. */
-static bool wait_for_owner(struct owner_lock *lock, uint64_t before, uint32_t tid, uint16_t incarnation)
+/* Scenarios A and B. Returns whether the caller owns the lock now. */
+static bool wait_for_owner(struct owner_lock *lock, uint64_t before, uint32_t tid,
+			   uint16_t incarnation)
 {
 	long ret = futex(lock, FUTEX_LOCK_PI);
 	uint64_t now;
@@ -128,8 +133,9 @@ static bool wait_for_owner(struct owner_lock *lock, uint64_t before, uint32_t ti
 	if ((owner_of(now) & FUTEX_TID_MASK) == tid)
 		return take_from_namesake(lock, now, incarnation);
 	/*
-	 * EAGAIN, EINVAL: the owner is exiting. ENOSYS: a kernel without such futexes. There a waiter can
-	 * only look again, and a dead owner shows by tkill(2), once its parent has waited for it.
+	 * EAGAIN, EINVAL: the owner is exiting, so try again. ENOSYS: the kernel has no such
+	 * futexes. There a waiter can only load the word again from time to time. tkill(2) tells
+	 * whether the owner is dead; for a process only after its parent has waited for it.
 	 */
 	if (ret == -ENOSYS &&
 	    raw_syscall(SYS_tkill, owner_of(now) & FUTEX_TID_MASK, 0, 0, 0, 0, 0) == -ESRCH &&
@@ -141,7 +147,9 @@ static bool wait_for_owner(struct owner_lock *lock, uint64_t before, uint32_t ti
 
 bool owner_lock_is_owned(struct owner_lock *lock)
 {
-	return !is_free(atomic_load_explicit(&lock->word, memory_order_relaxed), rseq_op_incarnation());
+	uint64_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+
+	return !is_free(word, rseq_op_incarnation());
 }
 
 void owner_lock(struct owner_lock *lock, uint32_t tid)
@@ -168,7 +176,7 @@ void owner_unlock(struct owner_lock *lock)
 {
 	uint64_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
 
-	/* The kernel stores to the owner half while threads wait. */
+	/* No flag: no thread waits. The exchange fails if the kernel sets FUTEX_WAITERS now. */
 	if (!(owner_of(word) & ~(uint32_t)FUTEX_TID_MASK) &&
 	    atomic_compare_exchange_strong_explicit(&lock->word, &word,
 						    make_word(0, mark_of(word)),

@@ -5,23 +5,24 @@
 #include "internal.h"
 
 /*
- * A lock that is not lost when its owner dies, and that lends the priority of a waiter to the
- * owner: see owner_lock.c. Zero is a free lock.
+ * A lock that another thread can take over when its owner dies, and that lends the priority of a
+ * waiter to the owner: see owner_lock.c. A lock whose word is 0 is free.
  */
 struct owner_lock {
 	_Alignas(8) _Atomic uint64_t word;
 };
 
 /*
- * Take the lock, or sleep until it is free. @tid is gettid(2) of the calling thread. The caller has
- * blocked all signals, so that no handler of its own thread waits for the lock.
+ * Take the lock; sleep while another thread owns it. @tid is gettid(2) of the calling thread. The
+ * caller has blocked all signals: a handler that called this in the owner's thread would find its
+ * own ID in the word, and take the lock a second time (owner_lock.c, B).
  */
 void owner_lock(struct owner_lock *lock, uint32_t tid);
 
-/* Has anybody the lock, as far as a single relaxed load tells? It may be a thread that is dead. */
+/* Does a thread own the lock? This is one relaxed load. The owner may be dead. */
 bool owner_lock_is_owned(struct owner_lock *lock);
 
-/* Give the lock back. All that the caller has stored before is seen by the next owner. */
+/* Release the lock. The next owner sees everything that the caller stored before. */
 void owner_unlock(struct owner_lock *lock);
 
 #endif /* OWNER_LOCK_H */

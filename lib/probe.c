@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Asking for a system call that may be refused, or that may kill the process that asks.
+ * Try a system call that a seccomp filter may refuse, or for which a filter may kill the process.
  *
- * A seccomp filter can kill for any system call. So the library first finds out whether the
- * calling thread has a filter. It reads /proc for that: a program that the dynamic linker has
- * started opens and reads files anyway, whereas prctl(2) is a call that a filter may kill for.
+ * A filter can kill for any system call. So the library first finds out whether the calling thread
+ * has a filter. It reads /proc for that: the dynamic linker has opened and read files in this
+ * process before, but a filter may kill for prctl(2).
  *
- * Under a filter a child process asks. The child has no exit signal, so that no handler of
- * SIGCHLD and no ordinary wait() of the program notices it. All signals are blocked, so that no
- * handler runs in the child, not even one of SIGSYS.
+ * Without a filter the library just makes the call. Under a filter, a child process makes the call
+ * first. The child has no exit signal, so no handler of SIGCHLD and no ordinary wait() of the
+ * program notices the child. All signals are blocked in the child, so no handler runs there, not
+ * even one of SIGSYS.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,9 +22,9 @@
 #define OTHER_ERRNO	255
 
 /*
- * Find a pattern in /proc/thread-self/status, and return the character after it; '\0' if it is not
- * there, -errno if the file cannot be read. A pattern has a newline at its start and nowhere else,
- * so that a failed match never has to go back.
+ * Find a pattern in /proc/thread-self/status. Returns the character after the pattern, '\0' if the
+ * file does not contain the pattern, or -errno if the file cannot be read. A pattern has a newline
+ * at its start and nowhere else, so a failed match never has to go back.
  */
 static int read_status(const char *pattern)
 {
@@ -50,7 +51,7 @@ static int read_status(const char *pattern)
 	return n < 0 ? (int)n : found;
 }
 
-/* No such line: the kernel is built without seccomp. */
+/* A kernel that is built without seccomp has no such line: '\0'. */
 static bool has_no_filter(void)
 {
 	int mode = read_status("\nSeccomp:\t");
@@ -60,19 +61,19 @@ static bool has_no_filter(void)
 
 bool probe_allowed_at_load(void)
 {
-	/* Without a dynamic linker the program may never open a file. */
+	/* A static program may never have opened a file: a filter may kill it for openat(2). */
 	return getauxval(AT_BASE) && has_no_filter();
 }
 
 bool probe_single_threaded(void)
 {
-	/* The first digit does not tell 1 from 10 to 19; the second is a newline for 1. */
+	/* The pattern also matches 10 to 19, but a newline follows only for 1. */
 	return read_status("\nThreads:\t1") == '\n';
 }
 
 static long run_child(long nr, const long args[4], bool quiet);
 
-/* Does a filter let children turn their core dumps off? Only a child may find out. */
+/* May a child turn off its core dump by prctl(2)? A filter may kill for that, so a child tries. */
 static bool may_be_quiet(void)
 {
 	static const long not_dumpable[4] = { PR_SET_DUMPABLE, 0 };
@@ -114,10 +115,13 @@ static long wait_for(long pid)
 }
 
 /*
- * A filter that refuses clone(2) with an error is taken for one that refuses others so, too.
+ * Let a child make the call. Returns what the child got, or 0 if there is no child and the caller
+ * has to try by itself: a filter that refuses clone(2) with an error is assumed to refuse other
+ * calls with an error, too.
  *
- * ECHILD: another thread of the program has waited for the child, or a signal handler has forked here
- * and this is its child. Then a new child has to ask.
+ * wait4(2) fails with ECHILD if another thread of the program has waited for the child; or if a
+ * signal handler has forked since clone(2), and this is the handler's child. Then a new child has
+ * to make the call.
  */
 static long run_child(long nr, const long args[4], bool quiet)
 {

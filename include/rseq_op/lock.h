@@ -7,7 +7,7 @@
  * may be preempted and may move to another CPU; it still holds the lock of the CPU for which
  * it took the lock.
  *
- * @l is an item of a pool, see rseq_op_pool(3), zero at first.
+ * A lock is an item of a pool, see rseq_op_pool(3). Its word is 0 at first: the lock is free.
  *
  * A waiter reads the word about 100 times and then sleeps between two reads: 50 microseconds
  * at first, then twice as long each time, at most 1 millisecond. So a waiter notices the
@@ -21,9 +21,10 @@
  * holder from running for as long as it likes, and so delays the waiter. Where that must not
  * happen, use a pthread mutex for each CPU with the protocol PTHREAD_PRIO_INHERIT.
  *
- * In a child of fork() a lock that another thread of the parent held stays held: no thread of
- * the child can release it. Take the lock around fork() (see pthread_atfork(3)), or set the
- * word to 0 in the child before the child has a second thread.
+ * In a child of fork(), a lock that another thread of the parent held stays held, but the child
+ * does not have the holder. So take the lock around fork() (see pthread_atfork(3)). Or repair
+ * the data and set the word to 0 in the child, before the child has a second thread, and only
+ * if parent and child do not share the memory of the pool.
  */
 #include <rseq_op/pool.h>
 
@@ -37,7 +38,7 @@ struct rseq_op_lock {
 
 #pragma GCC visibility push(default)
 
-/* Wait until the word is 0, without operations; not an interface. */
+/* Wait until the word is 0, by loads and sleeps only; not an interface. */
 void rseq_op_lock_wait(const intptr_t *held);
 
 #pragma GCC visibility pop
@@ -47,7 +48,7 @@ void rseq_op_lock_wait(const intptr_t *held);
  * @l:		The lock.
  * @cpu:	Any possible CPU.
  *
- * Waits while another thread holds the lock. A thread that holds the lock itself waits for
+ * Waits while another thread holds the lock. A thread that already holds the lock waits for
  * ever.
  *
  * Context: any thread; not in a signal handler that may interrupt the holder.
@@ -62,7 +63,7 @@ static inline int rseq_op_lock_cpu(struct rseq_op_lock *l, int cpu)
 	if (!rseq_op_cpu_in_range(cpu))
 		return -EINVAL;
 	do {
-		/* An operation for another CPU interrupts that CPU. So look first. */
+		/* An operation for another CPU interrupts that CPU, so load the word first. */
 		if (__atomic_load_n(held, __ATOMIC_RELAXED))
 			rseq_op_lock_wait(held);
 		ret = rseq_op_cmpeqv_storev(held, 0, 1, cpu);
@@ -79,9 +80,10 @@ static inline int rseq_op_lock_cpu(struct rseq_op_lock *l, int cpu)
  * rseq_op_lock_current() - take the lock of the current CPU
  * @l:		The lock.
  *
- * As rseq_op_lock_cpu().
+ * As rseq_op_lock_cpu() for rseq_op_current_cpu(). The thread may move to another CPU at any
+ * time.
  *
- * Return: the CPU whose lock it is, or -errno as rseq_op_cmpeqv_storev().
+ * Return: the CPU whose lock the caller holds now, or -errno as rseq_op_cmpeqv_storev().
  */
 static inline int rseq_op_lock_current(struct rseq_op_lock *l)
 {

@@ -3,56 +3,59 @@
 #define RSEQ_OP_H
 
 /*
- * rseq_op(3): per-CPU data at the price of plain stores, without aborts.
+ * rseq_op(3): operations on per-CPU data, at the price of plain stores. The caller never sees an
+ * abort.
  *
- * Each operation runs as a restartable sequence where it can. Where it can't,
- * because the sequence is aborted again and again, is single-stepped, aims at
- * another CPU, or is none, it runs by cpu_opv(2), or on a kernel without that
- * call by an emulation. The caller sees no difference but time.
+ * Each operation runs as a restartable sequence (rseq(2)) where it can. It cannot if the sequence
+ * is aborted again and again, if a debugger steps through the sequence, if @cpu is not the current
+ * CPU, or if a sequence cannot express the operation. Then a backend runs the operation: the system
+ * call cpu_opv(2) or, on a kernel without it, an emulation in user space. Either way the operation
+ * does the same, but the backend takes longer. rseq_op(3) lists what the emulation promises less.
  *
  * Every operation returns
  *	0	it was carried out,
- *	> 0	the 1-based index of the comparison that did not hold; what comes
- *		after it was not done,
+ *	> 0	the number of the comparison that did not hold, counted from 1 (rseq_op()
+ *		counts all operations of the vector); nothing after the comparison was done,
  *	< 0	-errno; nothing was done:
- *		-EINVAL	@cpu is not a possible CPU of this machine; and what an operation
- *			says of its other arguments
- *		-EFAULT	an operand is not accessible (noticed outside the sequence
- *			only; in the sequence it is a SIGSEGV or SIGBUS, as for any
- *			store; it may be one, too, where cpu_opv(2) is emulated and an
- *			operation has found the page accessible before)
- *		-ENOSYS	the backend that RSEQ_OP_BACKEND asks for is not to be had, or
- *			a seccomp filter has come since the library was loaded
- *		-EPERM	by cpu_opv(2): @cpu runs another process, which may share
- *			the operands, and the caller may not disturb it; by affinity:
- *			the caller cannot get to @cpu, or cannot find out whether it is
- *			offline; or a seccomp filter, installed
- *			later, refuses what the backend uses
+ *		-EINVAL	@cpu is not a possible CPU of this machine; or another argument is
+ *			invalid, see the operation
+ *		-EFAULT	the backend found that an operand is not accessible. (A sequence gets
+ *			a SIGSEGV or SIGBUS instead, as any store does. So may the emulation,
+ *			if an earlier operation has found the page accessible.)
+ *		-ENOSYS	the backend that RSEQ_OP_BACKEND asks for is unavailable; or a seccomp
+ *			filter that was installed after the library was loaded refuses it
+ *		-EPERM	from cpu_opv(2): @cpu runs another process, which may share the
+ *			operands, and the caller may not interrupt that process;
+ *			from the affinity backend: the caller may not run on @cpu, or cannot
+ *			find out whether @cpu is offline;
+ *			from any backend: a seccomp filter that was installed later refuses a
+ *			system call of the backend
  *		-ENOMEM	the kernel is out of memory
  *		-ENOTRECOVERABLE  the process was restored from a checkpoint on a machine
  *			with other possible CPUs
  * and leaves errno alone.
  *
- * Context: any thread, whether registered with rseq(2) or not; signal handlers, also one that
- * interrupts an operation on the same CPU's data; the child of a fork, however it is made. Do not call
- * operations in a critical section of rseq, nor before the constructors of the program run
- * (.preinit_array, IFUNC resolvers). In a process that shares the memory of another one (a child of
- * vfork(), or of clone() with CLONE_VM and without CLONE_THREAD), call rseq_op_fence(),
- * rseq_op_fence_all(), and rseq_op() with vectors that cannot run as a restartable sequence.
+ * Context: any thread, whether registered with rseq(2) or not; a signal handler, even one that
+ * interrupts an operation on data of the same CPU; a forked child, however the fork was made. Do
+ * not call operations in a critical section of rseq(2), nor before the constructors of the library
+ * have run (in .preinit_array or in an IFUNC resolver). A process that shares the memory of another
+ * one (a child of vfork(), or of clone() with CLONE_VM and without CLONE_THREAD) may call only
+ * rseq_op_fence(), rseq_op_fence_all(), and rseq_op() with vectors that cannot run as a restartable
+ * sequence.
  *
- * Ordering: an operation happens entirely before or entirely after any other for
- * the same CPU, whatever way the two take, and sees its effects. Towards code
- * that is not such an operation, its stores are relaxed.
+ * Ordering: of two operations for the same CPU, one happens entirely before the other, whether they
+ * run as sequences or by the backend. The later one sees the effects of the earlier one. To any
+ * other code the stores of an operation are relaxed.
  *
- * Unloading: struct rseq goes on pointing into the object that an operation was
- * compiled into, so that must not be unmapped. A shared object that includes this header
- * therefore stays when dlclose() is called, as if linked with -z nodelete. There is one
- * library in a process: operations of two copies, one static and one shared, do not
- * exclude each other.
+ * Unloading: after an operation, struct rseq still points into the object that the operation was
+ * compiled into, so this object must not be unmapped. A shared object that includes this header
+ * therefore stays mapped after dlclose(), as if it were linked with -z nodelete. Use only one copy
+ * of the library in a process: the operations of a static and of a shared copy do not exclude each
+ * other.
  *
- * Words that operations change are changed by nothing else but operations for
- * the same CPU; lock-prefixed and C11 atomics do not mix with them. They may be
- * read by anybody. They are naturally aligned.
+ * Words: if operations for a CPU change a word, nothing else may change it. Do not mix operations
+ * with plain stores, lock-prefixed instructions or C11 atomics. Any thread may read the word. A
+ * word is naturally aligned.
  */
 
 #include <errno.h>
@@ -241,20 +244,21 @@ int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int
  * @cpu:	Any possible CPU.
  *
  * When it returns 0, every sequence of this process that began on @cpu before the call has
- * committed or will abort, and every vector for @cpu that was under way has ended. Operations
- * of other processes on shared memory are not waited for.
+ * committed or will abort, and every vector for @cpu that was under way has ended. The fence does
+ * not wait for operations of other processes on shared memory.
  *
- * Ordering: each operation of this process for @cpu is then on one of two sides. What an operation
- * before the fence stored is visible to the caller after the call. An operation after the fence
- * sees what the caller stored before the call. What holds for the caller holds for a thread that
- * synchronizes with the caller, by a release store and an acquire load: before the call
- * for stores that operations are to see, after it for stores of operations.
+ * Ordering: if the fence returns 0, each operation of this process for @cpu is either before or
+ * after the fence. The caller sees, after the call, what an operation before the fence stored. An
+ * operation after the fence sees what the caller stored before the call. The same holds for a
+ * thread that synchronizes with the caller by a release store and an acquire load: a thread whose
+ * stores the caller has acquired before the call, and a thread that acquires what the caller
+ * releases after the call.
  *
- * It is no memory barrier for other threads outside of operations, and no grace period. A thread
- * that has loaded a pointer in an operation may use it after the operation, and is not waited
- * for. The loads of such a thread after an operation may take effect before the operation's
- * store is visible to others: RCU readers that count themselves by operations need a full
- * barrier after the operation that counts them in, or membarrier(2) in the updater.
+ * The fence is no memory barrier for the code of other threads outside of operations. It is no
+ * grace period as RCU has it, either: it does not wait for a thread that has loaded a pointer in an
+ * operation and uses the pointer afterwards. Loads that follow an operation may take effect before
+ * the store of the operation is visible to other threads. So RCU readers that count themselves in
+ * by an operation need a full barrier after it, or the updater needs membarrier(2).
  *
  * Return: 0, or -errno as rseq_op().
  */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Owners of a guard that do not go on: stopped, preempted, killed, or left behind by fork().
+ * Tests of guards whose owner does not go on: the owner is stopped, preempted or killed, or it is a
+ * thread of the parent, which a forked child does not have.
  *
- * An owner is stopped at its fence, where it has closed the guard of a CPU and blocked its
- * signals. Nothing here depends on how long something takes: each step waits for the state that
- * the step before has to lead to.
+ * notify.h stops an owner at its fence. There the owner has closed the guard of a CPU and blocked
+ * its signals. No test depends on time: each step waits for the state that the previous step must
+ * lead to.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -17,8 +18,8 @@
 #include "notify.h"
 #include "threads.h"
 
-static intptr_t words[2];	/* of the CPU that is closed */
-static int here, there;		/* where threads run, and the CPU whose guard they close */
+static intptr_t words[2];	/* data of the CPU "there" */
+static int here, there;		/* the CPU of the threads; the CPU whose guard they close */
 
 static int set_up(void **state)
 {
@@ -40,7 +41,7 @@ static void need_emulation(void)
 		skip_because("only one CPU");
 }
 
-/* Two stores, so that it cannot run as a sequence. */
+/* This vector has two stores, so it cannot run as a sequence. */
 static int add_both(void)
 {
 	struct cpu_op ops[2] = {
@@ -58,7 +59,7 @@ static bool open_to_sequences(void)
 	return __atomic_load_n(&rseq_op_tags()[there], __ATOMIC_RELAXED) == there;
 }
 
-/* What a thread or process does, and what is known of it. */
+/* A thread or process of a test: its orders and its state. */
 struct actor {
 	pthread_t thread;
 	_Atomic int tid;
@@ -75,7 +76,7 @@ static void *be_owner(void *arg)
 	a->tid = (int)syscall(SYS_gettid);
 	a->listener = notify_install();
 	a->ret = add_both();
-	/* The kernel wakes waiters when a thread ends, too: that must not hide anything. */
+	/* The kernel also wakes waiters when a thread ends, which would hide a missing wake-up. */
 	while (!a->may_end)
 		sleep_ms(1);
 	return NULL;
@@ -102,7 +103,7 @@ static void start(struct actor *a, void *(*run)(void *arg))
 	assert_int_equal(pthread_create(&a->thread, NULL, run, a), 0);
 }
 
-/* Until the owner has closed the guard. Returns its call. */
+/* Wait until the owner has closed the guard. Returns the system call that it is stopped in. */
 static uint64_t wait_for_owner(struct actor *a)
 {
 	uint64_t call;
@@ -157,7 +158,7 @@ static int priority_of(int tid)
 static void let_owner_go_on(struct actor *a, uint64_t call)
 {
 	notify_answer(a->listener, call, 0);
-	/* Another fence follows where loads pass loads. */
+	/* Where the processor reorders loads the owner calls a second fence: guard.c, A: (e). */
 	if (RSEQ_OP_LOADS_PASS_LOADS)
 		notify_answer(a->listener, notify_wait(a->listener), 0);
 }
@@ -227,7 +228,7 @@ static void test_owner_stopped_realtime_waiter_lends_priority(void **state)
 	check_words(2);
 }
 
-/* A process that shares memory, as a child of vfork() does; and files, to be stopped by them. */
+/* A process that shares memory, as a child of vfork() does, and its files, for notify.h. */
 
 static struct actor child_actor;
 
@@ -248,7 +249,7 @@ static pid_t start_child(char *stack, size_t size)
 	return pid;
 }
 
-/* Dead, and still a zombie. */
+/* Kill the child, and leave it a zombie. */
 static void kill_child(pid_t pid)
 {
 	siginfo_t info;
@@ -310,7 +311,7 @@ static void test_owner_process_killed_sleeping_waiters_take_over(void **state)
 	check_words(3);
 }
 
-/* The operation of the next caller would be a sequence, or run by lease. */
+/* The next caller's operation would normally run as a sequence, or with a lease. */
 static void test_owner_process_killed_typed_operation_takes_over(void **state)
 {
 	static _Alignas(16) char stack[1 << 16];
@@ -359,9 +360,9 @@ static void test_owner_process_killed_fence_ends(void **state)
 }
 
 /*
- * The ID of the dead owner is given to a new thread, which the kernel then takes for the owner: it is
- * waited for. When it wants the guard itself it takes it, and wakes those that wait, and not only when it
- * ends.
+ * A new thread gets the ID of the dead owner. The kernel regards the new thread as the owner, so
+ * waiters wait for it. When the new thread wants the guard itself, it must take the guard, and wake
+ * the waiters when it releases the guard, not only when it ends.
  */
 
 #define NAMESAKE_TRIES	20000
@@ -382,7 +383,7 @@ static void *be_namesake(void *arg)
 	return NULL;
 }
 
-/* Threads are made until one has got the ID. */
+/* Start threads until one of them gets the ID. */
 static bool start_namesake(struct actor *a, int tid)
 {
 	FILE *f = fopen("/proc/sys/kernel/ns_last_pid", "w");
@@ -463,7 +464,7 @@ static pid_t fork_of_libc(void)
 # define fork_without_handlers fork_raw
 #endif
 
-/* A vector that is a sequence, or fails. */
+/* With RSEQ_OP_TRY, this vector runs as a sequence or fails. */
 static int try_to_add(void)
 {
 	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(intptr_t),
@@ -472,7 +473,7 @@ static int try_to_add(void)
 	return rseq_op(&add, 1, there, RSEQ_OP_TRY);
 }
 
-/* The first operation for the CPU must not ask for another one to open it. */
+/* The CPU is closed. Operations with RSEQ_OP_TRY must open it without help by any other. */
 static int try_in_child(void)
 {
 	int ret, tries = 0;
@@ -519,7 +520,7 @@ static void test_fork_guard_owned_by_another_thread_child_goes_on(void **state)
 			_exit(in_child());
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_int_equal(status, 0);	/* 14: it waits for a thread that it does not have */
+		assert_int_equal(status, 0);	/* 14, SIGALRM: the child waits for the owner */
 	}
 	/* The parent's guard is as it was. */
 	assert_false(open_to_sequences());
@@ -554,8 +555,8 @@ static void test_fork_guard_owned_by_another_thread_child_tries(void **state)
 }
 
 /*
- * The child runs a vector, for another CPU, so that it has noticed that it is a child; then it
- * forks. The grandchild has the lock as the grandparent left it.
+ * The child runs a vector for another CPU, and so gets its own incarnation (incarnation.c). Then
+ * the child forks. In the grandchild the lock is as the grandparent left it.
  */
 static int in_child_that_forks(void)
 {
@@ -610,11 +611,14 @@ int main(void)
 		cmocka_unit_test_setup(test_owner_stopped_waiters_all_go_on_when_it_does, set_up),
 		cmocka_unit_test_setup(test_owner_stopped_realtime_waiter_lends_priority, set_up),
 		cmocka_unit_test_setup(test_owner_process_killed_next_vector_takes_over, set_up),
-		cmocka_unit_test_setup(test_owner_process_killed_sleeping_waiters_take_over, set_up),
-		cmocka_unit_test_setup(test_owner_process_killed_typed_operation_takes_over, set_up),
+		cmocka_unit_test_setup(test_owner_process_killed_sleeping_waiters_take_over,
+				       set_up),
+		cmocka_unit_test_setup(test_owner_process_killed_typed_operation_takes_over,
+				       set_up),
 		cmocka_unit_test_setup(test_owner_process_killed_fence_ends, set_up),
 		cmocka_unit_test_setup(test_owner_id_used_again_waiters_go_on, set_up),
-		cmocka_unit_test_setup(test_fork_guard_owned_by_another_thread_child_goes_on, set_up),
+		cmocka_unit_test_setup(test_fork_guard_owned_by_another_thread_child_goes_on,
+				       set_up),
 		cmocka_unit_test_setup(test_fork_guard_owned_by_another_thread_child_tries, set_up),
 		cmocka_unit_test_setup(test_fork_of_a_fork_grandchild_goes_on, set_up),
 	};
