@@ -11,9 +11,9 @@
 #define FOLDER		"/sys/devices/system/cpu/"
 
 /*
- * What the kernel's list says; and, where that cannot be read, every number that the kernel's sets of
- * CPUs have room for. Both stay as they are once they have been stored, and each of the threads that
- * store them at once stores the same. Which of the two counts is decided once.
+ * LIST is the kernel's list. GUESS is for a machine where the list cannot be read: every number that
+ * the kernel's sets of CPUs have room for. Several threads may store a set at once; all of them store
+ * the same. The first thread that has stored one decides which of the two counts.
  */
 enum source { UNKNOWN, LIST, GUESS };
 

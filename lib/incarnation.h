@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 /*
- * A number that differs from that of each process that this one was forked from; 0 where they cannot
- * be told apart. It has a long name because it stays global in the static library, where pool.c is
- * a member of its own.
+ * Returns a number that differs from that of each process that this one was forked from, or 0 if
+ * they cannot be told apart. The name is long because it stays global in the static library, where
+ * pool.c is a member of its own.
  */
 uint16_t rseq_op_incarnation(void);
 

@@ -93,9 +93,9 @@ bool guard_is_owned(struct place at);	/* a vector may be running */
 bool guard_is_leased(struct place at);
 
 /*
- * Close it, and open it again; or undo that, where nothing could be done. @tid is gettid(2) of the
- * calling thread. guard_close() returns the tag as it was: where that was not open, all CPUs have to
- * be fenced.
+ * Close the guard, and open it again; or undo the closing, if nothing could be done. @tid is
+ * gettid(2) of the calling thread. guard_close() returns the previous tag. If that was not open,
+ * fence all CPUs.
  */
 int64_t guard_close(struct place at, uint32_t tid);
 bool guard_was_open(struct place at, int64_t was);

@@ -68,8 +68,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int fork_handled = ENOMEM;	/* 0 or an errno */
 
 /*
- * How often the calling thread has taken the lock. That is more than once when another fork handler,
- * which runs after ours, forks or uses a pool itself.
+ * How often the calling thread has taken the lock: more than once if a fork handler that runs after
+ * this one forks, or uses a pool.
  */
 static __thread unsigned int depth __attribute__((tls_model("initial-exec")));
 

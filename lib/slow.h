@@ -32,8 +32,8 @@ bool slow_retry(struct slow *s);
 bool slow_lease(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops);
 
 /*
- * Open a guard that nobody owns and that is not open: left so by a fork, or by a thread that died or left
- * by siglongjmp(). Is another attempt worth while?
+ * Open a guard that has no owner and is not open. A fork leaves a guard so, and so does a thread
+ * that died, or left by siglongjmp(). Returns whether another attempt is worth while.
  */
 bool slow_reopen(const struct slow *s);
 

@@ -120,8 +120,8 @@ static inline long raw_clone(long flags, char *stack, _Atomic int *tid, void (*f
 }
 
 /*
- * Read from a file at an offset below 2 GiB. After a fork(), parent and child share the position of a file,
- * and a handler may fork anywhere.
+ * Read from a file at an offset below 2 GiB. Not read(2): a signal handler may fork at any time, and
+ * parent and child share the position of a file.
  */
 static inline long raw_pread(long fd, char *buf, long size, long offset)
 {

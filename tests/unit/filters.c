@@ -308,8 +308,8 @@ static void test_prctl_refused(void **state)
 }
 
 /*
- * Several threads of a child of fork() that all want one CPU, after the parent has run an operation: the
- * library must not go on with what it has kept of the thread that forked.
+ * Two threads of a child of fork() contend for one CPU, after the parent has run operations. One of
+ * them is the thread that forked: the library must not use the thread ID that it kept in the parent.
  */
 static intptr_t pair[2];
 
@@ -376,7 +376,7 @@ static void test_madvise_refused(void **state)
 	}
 }
 
-/* A filter that comes after the backend is chosen has to allow what the backend uses, and no more. */
+/* A filter that is installed after the backend is chosen need only allow what the backend uses. */
 static int work_chosen(void)
 {
 	const struct refusal r = { { SYS_openat, SYS_clone, SYS_madvise, SYS_mmap }, KILL };
