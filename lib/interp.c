@@ -297,8 +297,8 @@ int interp_check(const struct cpu_op *ops, unsigned int nr_ops)
 }
 
 /*
- * Call fn for every operand in memory, until it fails: -EAGAIN where the failure
- * is expected, or what fn returned.
+ * Call fn for every operand in memory, until it fails. Returns what fn returned; -EAGAIN in place of
+ * -EFAULT, if the vector expects this operand to be inaccessible.
  */
 int interp_for_each_operand(const struct cpu_op *ops, unsigned int nr_ops, operand_fn fn)
 {
@@ -316,7 +316,7 @@ int interp_for_each_operand(const struct cpu_op *ops, unsigned int nr_ops, opera
 			ret = fn(args(&ops[i])->arg[k], ops[i].len,
 				 kind->use[k] == WRITE ? ACCESS_WRITE : ACCESS_READ, expected);
 			if (ret)
-				return expected ? -EAGAIN : ret;
+				return ret == -EFAULT && expected ? -EAGAIN : ret;
 		}
 	}
 	return 0;

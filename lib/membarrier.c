@@ -27,15 +27,16 @@
 int membarrier_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops)
 {
 	size_t size = nr_ops * sizeof(*ops);
+	int ret;
 
 	if (nr_ops > CPU_OP_VEC_LEN_MAX)
 		return -EINVAL;
 	if (!size)
 		return 0;
-	if (operand_ask((uintptr_t)ops, (uint32_t)size, ACCESS_READ, false))
-		return -EFAULT;
-	memcpy(copy, ops, size);
-	return 0;
+	ret = operand_ask((uintptr_t)ops, (uint32_t)size, ACCESS_READ, false);
+	if (!ret)
+		memcpy(copy, ops, size);
+	return ret;
 }
 
 /* Nobody else is in a sequence at the place where we are: guard.c, scenario E. */

@@ -32,10 +32,12 @@ _Static_assert(CPU_OP_DATA_LEN_MAX <= PAGE && CPU_OP_VEC_LEN_MAX * sizeof(struct
  *	or	futex: compare the word with a value; where they are equal wake nobody, and move
  *		nobody to another futex
  *
+ * Returns 0, -EFAULT, or the error with which a seccomp filter refuses the call.
+ *
  * The first call for reading takes as long as a system call that does nothing, the second three
  * times as long. valgrind prints a message at each call of the first.
  */
-static bool ask(uintptr_t addr, enum access access)
+static int ask(uintptr_t addr, enum access access)
 {
 	uint32_t nobody = 0;
 	uintptr_t word;
@@ -43,8 +45,8 @@ static bool ask(uintptr_t addr, enum access access)
 
 	if (access == ACCESS_READ && !area_rseq_missing()) {
 		word = (addr & ~(uintptr_t)15) | 8;	/* never NULL, which is no set of signals */
-		return raw_syscall(SYS_rt_sigprocmask, -1, (long)word, 0, sizeof(uint64_t),
-				   0, 0) == -EINVAL;
+		ret = raw_syscall(SYS_rt_sigprocmask, -1, (long)word, 0, sizeof(uint64_t), 0, 0);
+		return ret == -EINVAL ? 0 : (int)ret;
 	}
 	word = addr & ~(uintptr_t)3;
 	if (access == ACCESS_READ)
@@ -54,7 +56,7 @@ static bool ask(uintptr_t addr, enum access access)
 		ret = raw_syscall(SYS_futex, (long)&nobody, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG,
 				  0, 0, (long)word,
 				  FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, UNLIKELY));
-	return ret >= 0 || ret == -EAGAIN;
+	return ret >= 0 || ret == -EAGAIN ? 0 : (int)ret;
 }
 
 /*
@@ -87,36 +89,40 @@ static _Atomic uintptr_t *entry_of(uintptr_t page)
 	return &known[(uint32_t)(page / PAGE) * UINT32_C(0x9e3779b1) >> (32 - KNOWN_BITS)];
 }
 
-static bool find(uintptr_t addr, enum access access)
+static int find(uintptr_t addr, enum access access)
 {
 	uintptr_t page = addr & ~(uintptr_t)(PAGE - 1);
 	_Atomic uintptr_t *entry = entry_of(page);
 	uintptr_t good_for = atomic_load_explicit(entry, memory_order_relaxed) - page;
+	int ret;
 
 	if (good_for >= GOOD_FOR(access) && good_for <= GOOD_FOR(ACCESS_WRITE))
-		return true;
-	if (!ask(addr, access))
-		return false;
-	atomic_store_explicit(entry, page + GOOD_FOR(access), memory_order_relaxed);
-	return true;
+		return 0;
+	ret = ask(addr, access);
+	if (!ret)
+		atomic_store_explicit(entry, page + GOOD_FOR(access), memory_order_relaxed);
+	return ret;
 }
 
-static bool find_and_touch(uintptr_t addr, enum access access)
+static int find_and_touch(uintptr_t addr, enum access access)
 {
-	if (!find(addr, access))
-		return false;
-	touch(addr, access);
-	return true;
+	int ret = find(addr, access);
+
+	if (!ret)
+		touch(addr, access);
+	return ret;
 }
 
 static int in_each_page(uint64_t addr, uint32_t len, enum access access,
-			bool (*bring_in)(uintptr_t, enum access))
+			int (*bring_in)(uintptr_t, enum access))
 {
 	uintptr_t first = (uintptr_t)addr, last = first + len - 1;
+	int ret;
 
-	if (last < addr || !bring_in(first, access))
+	if (last < addr)
 		return -EFAULT;
-	return first / PAGE == last / PAGE || bring_in(last, access) ? 0 : -EFAULT;
+	ret = bring_in(first, access);
+	return ret || first / PAGE == last / PAGE ? ret : bring_in(last, access);
 }
 
 int operand_ask(uint64_t addr, uint32_t len, enum access access, bool fault_expected)

@@ -87,6 +87,7 @@ static bool may_be_quiet(void)
 	return ret;
 }
 
+__attribute__((noreturn))
 static void ask_and_exit(long nr, const long args[4], bool quiet)
 {
 	long ret;
@@ -98,7 +99,11 @@ static void ask_and_exit(long nr, const long args[4], bool quiet)
 		ret = 0;
 	if (ret < -OTHER_ERRNO)
 		ret = -OTHER_ERRNO;
+	/* A filter may refuse even these. The child must not go on as the program. */
 	raw_syscall(SYS_exit_group, -ret, 0, 0, 0, 0, 0);
+	raw_syscall(SYS_exit, -ret, 0, 0, 0, 0, 0);
+	for (;;)
+		__builtin_trap();
 }
 
 static long wait_for(long pid)

@@ -376,6 +376,41 @@ static void test_madvise_refused(void **state)
 	}
 }
 
+/* The check whether an operand is accessible is refused: that is no bad operand. */
+static int work_late_futex(void)
+{
+	const struct refusal r = { { SYS_futex }, ENOSYS };
+	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(pair[0]),
+		.u.arithmetic_op = { .p = (uintptr_t)&pair[0], .count = 1 } };
+	struct cpu_op adds[] = { add, add };
+
+	adds[1].u.arithmetic_op.expect_fault_p = 1;
+	if (rseq_op(adds, 2, 0, 0))
+		return 1;
+	pair[0] = 0;
+	if (!install(&r))
+		return 127;
+	return rseq_op(adds, 2, 0, 0) == -ENOSYS && !pair[0] ? GOOD : 2;
+}
+
+static void test_futex_refused_is_the_error(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (rseq_op_backend(NULL) == RSEQ_OP_BACKEND_KERNEL)
+		skip_because("the backend does not ask");
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (!pid) {
+		alarm(LIMIT_S);
+		_exit(work_late_futex());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, GOOD << 8);
+}
+
 /* A filter that is installed after the backend is chosen need only allow what the backend uses. */
 static int work_chosen(void)
 {
@@ -529,6 +564,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_refused_later),
 		cmocka_unit_test(test_prctl_refused),
 		cmocka_unit_test(test_madvise_refused),
+		cmocka_unit_test(test_futex_refused_is_the_error),
 		cmocka_unit_test(test_refused_after_backend_is_chosen_vectors_run),
 		cmocka_unit_test(test_load_calls_refused_program_runs),
 		cmocka_unit_test(test_load_without_filter_registers_with_membarrier),

@@ -34,6 +34,14 @@ static int releases, relaxed, by_cid, acquires, exchanges;
 #include <rseq_op/counter.h>
 #include <rseq_op/stack.h>
 
+/* A lock is given back by a plain store. */
+static int stores_of_release;
+
+#define __atomic_store_n(p, value, order)	\
+	(stores_of_release += (order) == __ATOMIC_RELEASE, (__atomic_store_n)(p, value, order))
+
+#include <rseq_op/lock.h>
+
 #include "test.h"
 
 static void reset(void)
@@ -114,6 +122,26 @@ static void test_structures_push_releases_pop_acquires(void **state)
 	rseq_op_pool_destroy(pool);
 }
 
+/* The next holder of a lock sees what the last one stored. */
+static void test_lock_acquires_unlock_releases(void **state)
+{
+	const int cpu = allowed_cpu(0);
+	struct rseq_op_pool *pool;
+	void *item;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, sizeof(struct rseq_op_lock), 0), 0);
+	assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+	reset();
+	stores_of_release = 0;
+	assert_int_equal(rseq_op_lock_cpu(item, cpu), 0);
+	assert_true(acquires > 0);
+	assert_int_equal(stores_of_release, 0);
+	rseq_op_unlock_cpu(item, cpu);
+	assert_int_equal(stores_of_release, 1);
+	rseq_op_pool_destroy(pool);
+}
+
 /* Nothing is lost: each word is taken and made 0 by one operation, not by a load and a store. */
 static void test_counter_cleared_by_an_exchange_for_each_cpu(void **state)
 {
@@ -140,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_librseq_order_and_mode_their_variant),
 		cmocka_unit_test(test_structures_push_releases_pop_acquires),
+		cmocka_unit_test(test_lock_acquires_unlock_releases),
 		cmocka_unit_test(test_counter_cleared_by_an_exchange_for_each_cpu),
 	};
 
