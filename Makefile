@@ -36,12 +36,8 @@ endif
 static := $(B)/librseq_op.a
 shared := $(B)/librseq_op.so.$(VERSION)
 lib_src := $(wildcard lib/*.c)
-# What needs another library is apart in the static library. Without libnuma there is no pool.
-pools	:= lib/pool.c
+# For tests.
 libnuma	:= -lnuma
-ifeq ($(libnuma),)
-lib_src := $(filter-out $(pools),$(lib_src))
-endif
 cmocka	:= -lcmocka
 # Programs: a source with main(), named after it. What else lies in the folder of a
 # suite, or in its engine/, is linked into all programs of the suite.
@@ -125,20 +121,16 @@ ld_i386 = $(shell $(CC) $(CFLAGS) -dM -E -xc /dev/null | \
 	    sed -n 's/.*__i386__ .*/-m elf_i386 --force-group-allocation/p')
 
 # One object, so that the constructor is always linked in, and what is internal to
-# the library is no name in the program, but for what the other member needs.
-shared_by_members := rseq_op_incarnation
-apart := $(patsubst %.c,$(B)/%.o,$(filter $(pools),$(lib_src)))
+# the library is no name in the program.
+$(B)/lib/librseq_op.o: $(patsubst %.c,$(B)/%.o,$(lib_src)) Makefile
+	$(call say,LD,$@) $(LD) -r $(ld_i386) -o $@ $(filter %.o,$^) && $(OBJCOPY) --localize-hidden $@
 
-$(B)/lib/librseq_op.o: $(filter-out $(apart),$(patsubst %.c,$(B)/%.o,$(lib_src))) Makefile
-	$(call say,LD,$@) $(LD) -r $(ld_i386) -o $@ $(filter %.o,$^) && \
-		$(OBJCOPY) --localize-hidden $@ && $(OBJCOPY) --globalize-symbol=$(shared_by_members) $@
-
-$(static): $(B)/lib/librseq_op.o $(apart)
+$(static): $(B)/lib/librseq_op.o
 	$(Q)rm -f $@
 	$(call say,AR,$@) $(AR) rcs $@ $^
 
 $(shared): $(patsubst %.c,$(B)/%.lo,$(lib_src)) lib/librseq_op.map Makefile
-	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -shared $(lib_ldflags) -o $@ $(filter %.lo,$^) -pthread $(libnuma)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -shared $(lib_ldflags) -o $@ $(filter %.lo,$^) -pthread
 
 $(B)/librseq_op.so: $(shared)
 	$(Q)ln -sf $(notdir $(shared)) $(B)/librseq_op.so.$(SOVERSION)
@@ -159,7 +151,7 @@ $(B)/tests/unit/sites.o: need_cflags += -O2
 
 .SECONDEXPANSION:
 $(tests): $(B)/%: $(B)/%.o $(test_common) $$($$(notdir $$(@D))_common) $(static) $(filter %.o,$(cmocka))
-	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(filter-out %.o,$(cmocka)) $(libnuma)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -Wl,--as-needed $(filter-out %.o,$(cmocka)) $(libnuma)
 
 $(examples): $(B)/%: $(B)/%.o $(static)
 	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^

@@ -15,7 +15,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "incarnation.h"
 #include "internal.h"
 
 #ifndef MADV_WIPEONFORK
@@ -60,7 +59,7 @@ static _Atomic uint32_t *make_page(void)
 	return seen;
 }
 
-uint16_t rseq_op_incarnation(void)
+uint16_t incarnation(void)
 {
 	_Atomic uint32_t *word = atomic_load_explicit(&wiped, memory_order_acquire);
 	uint32_t now, next;

@@ -11,7 +11,6 @@
  * it is loaded. The first operation finds the tag of its CPU UNOPENED, enters the slow path
  * (slow.c), and asks the kernel there.
  */
-#include "incarnation.h"
 #include "internal.h"
 
 static _Atomic bool ready;
@@ -26,7 +25,7 @@ static void make_ready(void)
 	fence_init();
 	if (probe_single_threaded())
 		fence_register();
-	rseq_op_incarnation();		/* asks for madvise(2) */
+	incarnation();		/* asks for madvise(2) */
 	guard_open_all();
 	/* Pairs with the acquire in library_ready(): a thread that loads true sees the above. */
 	atomic_store_explicit(&ready, true, memory_order_release);

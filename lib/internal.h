@@ -36,6 +36,12 @@ bool probe_allowed_at_load(void);
 /* Is the calling thread the only one? False where that cannot be told. */
 bool probe_single_threaded(void);
 
+/*
+ * incarnation.c: a number that differs from that of each process that this one was forked from, or 0 if
+ * they cannot be told apart.
+ */
+uint16_t incarnation(void);
+
 /* init.c: ask the kernel what it offers, if that has not been done. */
 void library_ready(void);
 

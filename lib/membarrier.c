@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "incarnation.h"
 #include "internal.h"
 
 int membarrier_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops)
@@ -65,7 +64,7 @@ static uint32_t thread_id(bool area_is_ours)
 		uint32_t tid;
 		uint16_t incarnation;
 	} kept __attribute__((tls_model("initial-exec")));
-	uint16_t now = rseq_op_incarnation();
+	uint16_t now = incarnation();
 	uint32_t tid;
 
 	if (area_is_ours && now && kept.incarnation == now)

@@ -46,7 +46,6 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
-#include "incarnation.h"
 #include "owner_lock.h"
 
 #define SPINS		100
@@ -149,12 +148,12 @@ bool owner_lock_is_owned(struct owner_lock *lock)
 {
 	uint64_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
 
-	return !is_free(word, rseq_op_incarnation());
+	return !is_free(word, incarnation());
 }
 
 void owner_lock(struct owner_lock *lock, uint32_t tid)
 {
-	uint16_t mine = rseq_op_incarnation();
+	uint16_t mine = incarnation();
 	unsigned int spins = 0;
 	uint64_t word;
 

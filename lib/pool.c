@@ -8,14 +8,11 @@
  * The ranges of a SHARED pool lie in a file in memory, one behind the other, in the order
  * in which they were made. A process that is given the file maps what is in it. Which items
  * are in use only the process knows that made the pool, its maker.
- *
- * This is a part of its own in the static library, so that only who uses it needs libnuma.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <linux/stat.h>
-#include <numa.h>
-#include <numaif.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,11 +22,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <rseq_op/pool.h>
+#include "internal.h"
 
-#include "delay.h"
-#include "incarnation.h"
-#include "syscall.h"
+#include <rseq_op/pool.h>
 
 #define POISON		0x5a
 #define NODES_MAX	1024		/* of any kernel */
@@ -121,7 +116,7 @@ static void unmap(char *base, size_t size)
  */
 static bool is_maker(const struct rseq_op_pool *pool)
 {
-	return pool->maker && pool->maker == rseq_op_incarnation();
+	return pool->maker && pool->maker == incarnation();
 }
 
 /* libc may set errno here, even where the call succeeds. */
@@ -153,15 +148,18 @@ static size_t range_length(void)
 }
 
 /*
- * The node of a CPU, or -1 where that is not known. libnuma knows those of CPUs that are
- * online; this tells of all that are plugged in.
+ * The node of a CPU that is plugged in, online or not; -1 if that is unknown. libnuma is not used: its
+ * constructor makes system calls in every program that is linked with it, for which a seccomp filter
+ * may kill; and it knows the nodes of CPUs only that are online.
  */
-static int look_up_node(int cpu)
+static int look_up_node(const struct cpus *nodes, int cpu)
 {
 	char path[64];
 	int node;
 
-	for (node = 0; node <= numa_max_node(); node++) {
+	for (node = 0; node < NODES_MAX; node++) {
+		if (!cpus_have(nodes, node))
+			continue;
 		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/node%d", cpu, node);
 		if (!raw_syscall(SYS_faccessat, AT_FDCWD, (long)path, F_OK, 0, 0, 0))
 			return node;
@@ -169,21 +167,20 @@ static int look_up_node(int cpu)
 	return -1;
 }
 
-static int node_of(int cpu)
+static int node_of(const struct cpus *nodes, int cpu)
 {
 	static _Atomic int16_t known[RSEQ_OP_CPU_MAX];	/* node + 1 */
 	int node = atomic_load_explicit(&known[cpu], memory_order_relaxed) - 1;
 
 	if (node < 0 && rseq_op_cpu_possible(cpu)) {
-		node = look_up_node(cpu);
+		node = look_up_node(nodes, cpu);
 		atomic_store_explicit(&known[cpu], (int16_t)(node + 1), memory_order_relaxed);
 	}
 	return node;
 }
 
 /*
- * Memory comes from elsewhere where the node has none left. So it does where the policy is
- * refused: libnuma's own function would print that, to nobody's use.
+ * If the node has no memory left, or the policy is refused, the memory comes from another node.
  */
 static void bind_cpus(char *base, int first, int end, int node)
 {
@@ -197,27 +194,30 @@ static void bind_cpus(char *base, int first, int end, int node)
 		    NODES_MAX + 1, 0);
 }
 
-/* libnuma may change errno. What it returns does not depend on errno. */
-static bool has_nodes(void)
+/* Whether there are several nodes, and which. Sets of nodes have the form of sets of CPUs. */
+static bool read_nodes(struct cpus *nodes)
 {
-	int saved = errno;
-	bool ret = numa_available() >= 0 && numa_max_node() > 0;
+	int node, n = 0;
 
-	errno = saved;
-	return ret;
+	if (!cpus_read(nodes, "/sys/devices/system/node/online"))
+		return false;
+	for (node = 0; node < NODES_MAX; node++)
+		n += cpus_have(nodes, node);
+	return n > 1;
 }
 
 /* CPUs of one node that follow each other get one mapping. */
 static void place(char *base)
 {
 	int cpu, first = 0;
+	struct cpus nodes;
 
-	if (!has_nodes())
+	if (!read_nodes(&nodes))
 		return;
 	for (cpu = 1; cpu <= rseq_op_nr_cpus(); cpu++) {
-		if (cpu < rseq_op_nr_cpus() && node_of(cpu) == node_of(first))
+		if (cpu < rseq_op_nr_cpus() && node_of(&nodes, cpu) == node_of(&nodes, first))
 			continue;
-		bind_cpus(base, first, cpu, node_of(first));
+		bind_cpus(base, first, cpu, node_of(&nodes, first));
 		first = cpu;
 	}
 }
@@ -601,7 +601,7 @@ int rseq_op_pool_create(struct rseq_op_pool **pool, size_t size, unsigned int fl
 		;
 	p->nr_items = (RSEQ_OP_STRIDE - guard_size(flags)) / p->size;
 	if (flags & RSEQ_OP_POOL_SHARED) {
-		p->maker = rseq_op_incarnation();
+		p->maker = incarnation();
 		ret = p->maker ? file_new(&p->fd) : -EOPNOTSUPP;
 	}
 	if (ret)

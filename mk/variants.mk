@@ -12,11 +12,12 @@ delays	:= CFLAGS='$(CFLAGS) -include tests/common/delays.h'
 # gcc-multilib has no more than the C library.
 i386	 = CC='gcc -m32' LDFLAGS='$(LDFLAGS) -L$(i386_libs) -Wl,-rpath,$(i386_libs)'
 i386_libs = $(or $(shell tools/sysroot i386),$(error no libraries for i386))/usr/lib/i386-linux-gnu
-# The C library alone: no libnuma, so no pools, and a substitute for cmocka. musl-gcc looks for
+# The C library alone: no libnuma for the tests, and a substitute for cmocka. musl-gcc looks for
 # headers of musl only, so it is shown those of the kernel, which depend on no C library.
 musl	 = CC='musl-gcc -idirafter build/musl/kernel -Itests/musl' libnuma= \
 	   cmocka=build/musl/tests/musl/cmocka.o tests='$(musl_tests:%=build/musl/tests/%)'
 musl_tests := unit/exec unit/fork unit/librseq unit/life unit/meddle unit/ops unit/owner \
+	      unit/pool unit/structures unit/lock \
 	      unit/reasons unit/signal unit/sites unit/typed unit/vector numa/fences \
 	      numa/increments numa/leases numa/typed singlestep/step fuzz/vectors
 

@@ -128,7 +128,7 @@ for page in man/*.[0-9]; do
 		fi
 		expect_success "$name, $cc: example builds" "$cc" "${warnings[@]}" -O2 \
 			-Iinclude -o "$dir/example" "$dir/example.c" \
-			build/librseq_op.a -pthread -lnuma &&
+			build/librseq_op.a -pthread &&
 			"$run" "$name, $cc" "$dir/example"
 	done
 done

@@ -45,7 +45,7 @@ int main(void)
 END
 build=(gcc -g -O2 -fno-pie -no-pie -Iinclude -o)
 expect_success "program with the static library" "${build[@]}" "$dir/static" "$dir/program.c" \
-	build/librseq_op.a -pthread -lnuma
+	build/librseq_op.a -pthread
 expect_success "program with the shared library" "${build[@]}" "$dir/shared" "$dir/program.c" \
 	-Lbuild -lrseq_op
 for file in build/librseq_op.so "$dir/static"; do
@@ -124,7 +124,7 @@ int main(void)
 }
 END
 expect_success "program that aborts" "${build[@]}" "$dir/aborts" "$dir/abort/program.c" \
-	build/librseq_op.a -pthread -lnuma
+	build/librseq_op.a -pthread
 descriptor=0x$(readelf -SW "$dir/aborts" | awk '{ sub(/.*\]/, "") } $1 == "__rseq_cs" { print $3 }')
 cat > "$dir/abort/stops" <<END
 set displaced-stepping off

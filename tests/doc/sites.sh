@@ -57,9 +57,9 @@ for cc in gcc clang; do
 	addr2line=addr2line
 	[ "$cc" = gcc ] || addr2line=llvm-addr2line
 	expect_success "$cc, static" "${build[@]}" -o "$dir/program" "$dir/program.c" \
-		build/librseq_op.a -pthread -lnuma && reported "$cc, static" "$dir/program"
+		build/librseq_op.a -pthread && reported "$cc, static" "$dir/program"
 	expect_success "$cc, not PIE" "${build[@]}" -fno-pie -no-pie -o "$dir/program" \
-		"$dir/program.c" build/librseq_op.a -pthread -lnuma &&
+		"$dir/program.c" build/librseq_op.a -pthread &&
 		reported "$cc, not PIE" "$dir/program"
 	expect_success "$cc, shared" "${build[@]}" -o "$dir/program" "$dir/program.c" -Lbuild \
 		-lrseq_op && reported "$cc, shared" "$dir/program"

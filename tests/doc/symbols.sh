@@ -78,9 +78,7 @@ comm -23 "$dir/named_internal" "$dir/inline" > "$dir/internal"
 sed -n '/global:/,/local:/ s/^\t\(rseq_op[a-z0-9_]*[*]*\);$/\1/p' "$map" | sort > "$dir/map"
 { cat "$dir/public_symbols" "$dir/internal"; expanded slow_; } | sort > "$dir/symbols"
 nm -D build/librseq_op.so | defined > "$dir/shared"
-# Hidden ones, by which the members of the static library reach each other, are not for programs.
-readelf -sW build/librseq_op.a | awk '$5 == "GLOBAL" && $6 != "HIDDEN" && $7 != "UND" { print $8 }' |
-	grep '^rseq_op' | sort -u > "$dir/static"
+nm -g build/librseq_op.a | defined > "$dir/static"
 sed -n '/^\.Sh NAME/,/^\.Nd/ s/^\.Nm \([a-z0-9_]*\).*/\1/p' "${pages[@]}" |
 	grep -vx rseq_op_ptr | sort > "$dir/page_name"
 sed -n 's/^\.Fo //p' "${pages[@]}" | sort > "$dir/page_synopsis"
@@ -90,6 +88,9 @@ expect "each is documented, inline, or said to be no interface" "" "$(of unexpla
 expect_same "the template defines what it documents" "$dir/typed_documented" "$dir/typed_defined"
 expect_same "header and symbol map" "$dir/map_expected" "$dir/map"
 expect_same "headers and shared library" "$dir/symbols" "$dir/shared"
+# A library that it needs might make system calls when it is loaded.
+expect "the shared library needs the C library alone" libc.so.6 \
+	"$(readelf -d build/librseq_op.so | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -v '^ld-linux')"
 expect_same "headers and static library" "$dir/symbols" "$dir/static"
 expect "of each typed operation there are eight variants, or four of those with pointers" "" \
 	"$(expanded '' | grep -vE '^rseq_op_(seq|slow)_' |

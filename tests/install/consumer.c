@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: MIT
-/*
- * A program that uses what is installed: a sequence, a vector, memory of a pool, but
- * WITHOUT_POOL. Also C++.
- */
+/* A program that uses what is installed: a sequence, a vector, memory of a pool. Also C++. */
 #include <errno.h>
 #include <stdio.h>
-#ifndef WITHOUT_POOL
-# include <rseq_op/pool.h>
-#endif
+#include <rseq_op/pool.h>
 #include <rseq_op/rseq_op.h>
 
 static intptr_t counter[RSEQ_OP_CPU_MAX][8];
@@ -27,13 +22,11 @@ int main(void)
 		sum += counter[i][0];
 	if (rseq_op(NULL, 0, rseq_op_nr_cpus(), 0) != -EINVAL)
 		return 2;
-#ifndef WITHOUT_POOL
 	struct rseq_op_pool *pool;
 	void *item = NULL;
 
 	if (rseq_op_pool_create(&pool, sizeof(intptr_t), 0) || rseq_op_pool_alloc(pool, &item))
 		return 3;
-#endif
 	printf("%ld\n", (long)sum);
 	return sum != 1000;
 }

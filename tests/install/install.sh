@@ -68,7 +68,7 @@ optimised_by()
 	rm -rf "$lib"
 	expect_success "$name" make -s lib B="$lib" CC="$1" CFLAGS="-O2 -flto" || return
 	program "$name, static" "$1" -O2 -flto -Iinclude "$consumer" \
-		"'$lib/librseq_op.a'" -lnuma -pthread
+		"'$lib/librseq_op.a'" -pthread
 	program "$name, shared" "$1" -O2 -flto -Iinclude "$consumer" \
 		"'$lib/librseq_op.so'" -Wl,-rpath,"'$lib'"
 	expect "$name: interface" \
@@ -85,14 +85,14 @@ whole()
 			"$(perl tests/doc/sequences.pl "$2" 2>&1)"
 }
 
-# for_i386: the static library alone, as libnuma is not to be had for i386 beside the other.
+# for_i386: the static library.
 for_i386()
 {
 	local lib=$dir/i386 how
 
 	expect_success "i386: library" make -s B="$lib" CC="gcc -m32" "$lib/librseq_op.a" || return
 	for how in "" "-fno-pie -no-pie" "-static" "-static-pie -fpie" "${sections[*]}"; do
-		program "i386 ${how:-by default}" gcc -m32 -O2 "$how" -Iinclude -DWITHOUT_POOL \
+		program "i386 ${how:-by default}" gcc -m32 -O2 "$how" -Iinclude \
 			"$consumer" "'$lib/librseq_op.a'"
 	done
 }
@@ -110,7 +110,7 @@ expect "pkg-config: version" "$(sed -n 's/^VERSION.*= *//p' Makefile)" \
 program "pkg-config" cc "$consumer" "$(flags --cflags --libs)"
 program "pkg-config --static" cc -static "$consumer" "$(flags --static --cflags --libs)"
 program "static library, shared libc" cc "$consumer" "$(flags --cflags)" \
-	"'$root$libdir/librseq_op.a'" -lnuma -pthread
+	"'$root$libdir/librseq_op.a'" -pthread
 program "dlopen" cc "${strict[@]}" tests/install/dlopen.c "$(flags --cflags)"
 for cc in gcc clang; do
 	program "$cc, C11" "$cc" -std=c11 "${strict[@]}" "$consumer" "$(flags --cflags --libs)"
@@ -119,7 +119,7 @@ for cc in gcc clang; do
 		"$(flags --static --cflags --libs)"
 	program "$cc -fno-pie" "$cc" -O2 -fno-pie -no-pie "$consumer" "$(flags --cflags --libs)"
 	program "$cc -fno-pie, static library" "$cc" -O2 -fno-pie -no-pie "$consumer" \
-		"$(flags --cflags)" "'$root$libdir/librseq_op.a'" -lnuma -pthread
+		"$(flags --cflags)" "'$root$libdir/librseq_op.a'" -pthread
 	program "$cc --gc-sections" "$cc" -O2 "${sections[@]}" "$consumer" "$(flags --cflags --libs)"
 	whole "$cc --gc-sections" "$dir/program"
 	program "$cc --gc-sections -static" "$cc" -O2 "${sections[@]}" -static "$consumer" \

@@ -7,7 +7,7 @@
 
 source=tests/install/world.c
 keep=(-Wl,--whole-archive build/librseq_op.a -Wl,--no-whole-archive)
-cc -O2 -pthread -o "$dir/static" "$source" "${keep[@]}" -lnuma
+cc -O2 -pthread -o "$dir/static" "$source" "${keep[@]}"
 cc -O2 -pthread -o "$dir/shared" "$source" -Wl,--no-as-needed -Lbuild -lrseq_op \
 	-Wl,-rpath,"$PWD/build"
 cc -O2 -pthread -o "$dir/plain" "$source"

@@ -446,6 +446,7 @@ static void test_load_calls_refused_program_runs(void **state)
 		SYS_sched_setaffinity, SYS_clone, SYS_clone3, SYS_rt_sigprocmask, SYS_futex,
 		SYS_gettid, SYS_getpid, SYS_getcpu, SYS_nanosleep, SYS_wait4, SYS_kcmp, SYS_tkill,
 		SYS_tgkill, SYS_kill, SYS_memfd_create, SYS_get_robust_list, SYS_mbind,
+		SYS_get_mempolicy, SYS_set_mempolicy, SYS_getdents64, SYS_sched_getaffinity,
 	};
 	size_t i;
 
