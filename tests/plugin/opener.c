@@ -44,7 +44,7 @@ static void result(bool good, const char *name, const char *why)
 	}
 }
 
-/* A pointer to a function, as dlsym(3) says that it is to be had. */
+/* A pointer to a function, from dlsym(3). */
 static bool find(void *library, const char *name, void *function)
 {
 	void *symbol = dlsym(library, name);
