@@ -75,6 +75,7 @@ static void *collect(void *arg)
 		while (sem_wait(&stopped))
 			;
 		pthread_mutex_unlock(&lock);
+		usleep(50);	/* a mutex is not fair: give the fork a chance to get it */
 	}
 	return NULL;
 }
