@@ -146,11 +146,13 @@ static void test_plain_retry_loop_commits_nothing(void **state)
 	assert_false(shared->done);
 }
 
+/* The library ignores 0, and what does not fit into 32 bits. */
 static unsigned int max_aborts(void)
 {
 	const char *s = getenv("RSEQ_OP_MAX_ABORTS");
+	unsigned long long n = s ? strtoull(s, NULL, 10) : 0;
 
-	return s ? (unsigned int)atoi(s) : 3;
+	return n >= 1 && n <= UINT32_MAX ? (unsigned int)n : 3;
 }
 
 /* Each went through the backend, for the reason that its sequence was aborted. */
