@@ -27,7 +27,6 @@ silent()
 context() { tail -20 "$dir/output"; }
 
 for tool in memcheck helgrind; do
-	silent "$tool" build/tests/unit/life
 	silent "$tool" build/tests/unit/signal
 	silent "$tool" build/tests/unit/librseq
 	silent "$tool" build/tests/numa/typed 20 2
