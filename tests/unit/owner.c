@@ -7,6 +7,7 @@
  * its signals. No test depends on time: each step waits for the state that the previous step must
  * lead to.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -365,7 +366,7 @@ static void test_owner_process_killed_fence_ends(void **state)
  * the waiters when it releases the guard, not only when it ends.
  */
 
-#define NAMESAKE_TRIES	20000
+#define NAMESAKE_TRIES	1000
 
 static _Atomic int may_run, wanted_tid;
 
@@ -386,28 +387,28 @@ static void *be_namesake(void *arg)
 /* Start threads until one of them gets the ID. */
 static bool start_namesake(struct actor *a, int tid)
 {
-	FILE *f = fopen("/proc/sys/kernel/ns_last_pid", "w");
-	int i;
+	int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+	bool found = false;
+	char last[20];
+	int i, len;
 
-	if (!f)
+	if (fd < 0)
 		return false;
-	setbuf(f, NULL);
+	len = snprintf(last, sizeof(last), "%d", tid - 1);
 	wanted_tid = tid;
 	may_run = 0;
-	for (i = 0; i < NAMESAKE_TRIES; i++) {
-		if (fprintf(f, "%d", tid - 1) < 0)
+	for (i = 0; i < NAMESAKE_TRIES && !found; i++) {
+		if (pwrite(fd, last, (size_t)len, 0) != len)
 			break;
 		start(a, be_namesake);
 		while (!a->tid)
 			sched_yield();
-		if (a->tid == tid) {
-			fclose(f);
-			return true;
-		}
-		pthread_join(a->thread, NULL);
+		found = a->tid == tid;
+		if (!found)
+			pthread_join(a->thread, NULL);
 	}
-	fclose(f);
-	return false;
+	close(fd);
+	return found;
 }
 
 static void test_owner_id_used_again_waiters_go_on(void **state)
