@@ -735,9 +735,9 @@ static void check_restored_elsewhere(void)
 	possible_cpus = "0-5000\n";
 	word = 0;
 	assert_int_equal(supervise(two_from_elsewhere, refuse_first), -ENOTRECOVERABLE);
+	pin_to(cpu);	/* on the other CPU an operation would be a sequence */
 	for (i = 0; i < ARRAY_SIZE(fenced); i++)
 		assert_int_equal(fenced[i].run(), -ENOTRECOVERABLE);
-	pin_to(cpu);
 	assert_int_equal(rseq_op(&fence_op, 1, cpu, 0), -ENOTRECOVERABLE);
 	assert_int_equal(rseq_op_fence(cpu), -ENOTRECOVERABLE);
 	assert_int_equal(word, 0);
