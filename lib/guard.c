@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The guard of a CPU keeps the sequences of this process away from the CPU's data while the library
- * emulates cpu_opv(2), that is, runs a vector itself. A concurrency ID has a guard, too. All that
- * is said of CPUs here holds for IDs, except that the fence for an ID is always for all CPUs.
+ * emulates cpu_opv(2), that is, runs a vector itself. A concurrency ID has a guard, too. Below, "CPU"
+ * means both; the only difference is that the fence for an ID is always for all CPUs.
  *
  * A guard consists of a lock (owner_lock.c) and a tag. The lock lets one vector for the CPU run at
  * a time. Every sequence compares, inside its critical section, the tag of the CPU that it runs on

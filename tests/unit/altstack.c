@@ -177,7 +177,7 @@ static void measure_in_child(int (*call)(void))
 
 static size_t limit(enum kind kind)
 {
-	/* There are no sequences on this backend. */
+	/* With this backend no operation runs as a sequence. */
 	if (shared->backend == RSEQ_OP_BACKEND_GUARD && kind == SEQUENCE)
 		kind = TYPED;
 	return limits[shared->backend == RSEQ_OP_BACKEND_AFFINITY][kind];

@@ -376,7 +376,7 @@ static void test_madvise_refused(void **state)
 	}
 }
 
-/* The check whether an operand is accessible is refused: that is no bad operand. */
+/* A filter refuses the check whether an operand is accessible: the operand is not to blame. */
 static int work_late_futex(void)
 {
 	const struct refusal r = { { SYS_futex }, ENOSYS };
