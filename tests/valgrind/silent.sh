@@ -11,12 +11,15 @@ if ! command -v valgrind > /dev/null; then
 fi
 
 # silent TOOL PROGRAM [ARGUMENT...]
+#
+# valgrind runs one thread at a time. Without --fair-sched a thread that never sleeps may keep its
+# turn from the thread that would end it.
 silent()
 {
 	local tool=$1 status
 	shift
 
-	valgrind -q --tool="$tool" --suppressions=lib/rseq_op.supp --log-file="$dir/log.%p" \
+	valgrind -q --fair-sched=yes --tool="$tool" --suppressions=lib/rseq_op.supp --log-file="$dir/log.%p" \
 		"$@" > "$dir/output" 2>&1
 	status=$?
 	expect "$tool: $*: exit status" 0 "$status"
