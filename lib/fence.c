@@ -225,6 +225,8 @@ int rseq_op_fence_all(void)
 	int ret;
 
 	library_ready();
+	if (rseq_op_backend(NULL) == RSEQ_OP_BACKEND_NONE)
+		return -ENOSYS;
 	ret = fence_all();	/* guard.c, scenario C: (g) */
 	DELAY_POINT();
 	if (!ret)

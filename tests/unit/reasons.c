@@ -220,7 +220,7 @@ static int child_none(void)
 	pin_to(cpu);
 	errno = ERRNO;
 	if (child_backend(RSEQ_OP_BACKEND_NONE) || rseq_op(NULL, 0, cpu, 0) != -ENOSYS ||
-	    rseq_op_fence(cpu) != -ENOSYS)
+	    rseq_op_fence(cpu) != -ENOSYS || rseq_op_fence_all() != -ENOSYS)
 		return 1;
 	if (other >= 0 && (rseq_op_addv(&word, 1, other) != -ENOSYS || word))
 		return 2;
