@@ -15,7 +15,8 @@ B	:= build
 prefix	?= /usr/local
 libdir	?= $(prefix)/lib
 includedir ?= $(prefix)/include
-mandir	?= $(prefix)/share/man
+datadir	?= $(prefix)/share
+mandir	?= $(datadir)/man
 
 # What the sources need, whatever the caller puts into CPPFLAGS, CFLAGS and LDFLAGS.
 need_cflags = $(CPPFLAGS) -std=gnu11 -D_GNU_SOURCE -Iinclude -Wall -Wextra -Wstrict-prototypes \

@@ -20,7 +20,8 @@ $(found_by): $(B)/%: lib/%.in
 install: lib install-tool $(found_by) ## Install library, tool, headers, man pages (DESTDIR= prefix= libdir=)
 	install -d "$(D)$(libdir)/pkgconfig" "$(D)$(libdir)/cmake/rseq_op" \
 		"$(D)$(includedir)/rseq_op/arch" "$(D)$(includedir)/rseq_op/librseq/rseq" \
-		"$(D)$(includedir)/linux" "$(D)$(mandir)/man2" "$(D)$(mandir)/man3"
+		"$(D)$(includedir)/linux" "$(D)$(datadir)/rseq_op" "$(D)$(mandir)/man2" \
+		"$(D)$(mandir)/man3"
 	install -m 644 $(static) "$(D)$(libdir)"
 	install -m 644 $(shared) "$(D)$(libdir)"
 	ln -sf $(notdir $(shared)) "$(D)$(libdir)/librseq_op.so.$(SOVERSION)"
@@ -32,6 +33,7 @@ install: lib install-tool $(found_by) ## Install library, tool, headers, man pag
 	install -m 644 include/rseq_op/arch/*.h "$(D)$(includedir)/rseq_op/arch"
 	install -m 644 include/rseq_op/librseq/rseq/rseq.h "$(D)$(includedir)/rseq_op/librseq/rseq"
 	install -m 644 include/linux/cpu_opv.h "$(D)$(includedir)/linux"
+	install -m 644 lib/rseq_op.supp "$(D)$(datadir)/rseq_op"
 	install -m 644 man/*.2 "$(D)$(mandir)/man2"
 	install -m 644 man/*.3 "$(D)$(mandir)/man3"
 	$(if $(D),,-ldconfig)
@@ -42,7 +44,7 @@ uninstall: uninstall-tool ## Remove what install put there
 	cd "$(D)$(mandir)" && rm -f $(patsubst man/%.2,man2/%.2,$(wildcard man/*.2)) \
 		$(patsubst man/%.3,man3/%.3,$(wildcard man/*.3))
 	rm -f "$(D)$(includedir)/linux/cpu_opv.h"
-	rm -rf "$(D)$(includedir)/rseq_op"
+	rm -rf "$(D)$(includedir)/rseq_op" "$(D)$(datadir)/rseq_op"
 
 dist: ## Pack what is committed into build/rseq_op-VERSION.tar.gz
 	$(Q)mkdir -p $(B)
