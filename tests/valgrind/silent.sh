@@ -12,15 +12,15 @@ fi
 
 # silent TOOL PROGRAM [ARGUMENT...]
 #
-# valgrind runs one thread at a time. Without --fair-sched a thread that never sleeps may keep its
-# turn from the thread that would end it.
+# valgrind runs one thread at a time. Without --fair-sched a thread that never sleeps may keep
+# the thread that would end it from ever having its turn.
 silent()
 {
 	local tool=$1 status
 	shift
 
-	valgrind -q --fair-sched=yes --tool="$tool" --suppressions=lib/rseq_op.supp --log-file="$dir/log.%p" \
-		"$@" > "$dir/output" 2>&1
+	valgrind -q --fair-sched=yes --tool="$tool" --suppressions=lib/rseq_op.supp \
+		--log-file="$dir/log.%p" "$@" > "$dir/output" 2>&1
 	status=$?
 	expect "$tool: $*: exit status" 0 "$status"
 	expect "$tool: $*: valgrind prints nothing" "" "$(cat "$dir"/log.*)"
