@@ -8,6 +8,7 @@
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -19,6 +20,7 @@
 #include "test.h"
 
 #define KILL		(-1)
+#define TRAP		(-2)	/* SIGSYS */
 #define THREADS		4
 #define ADDS		2000
 #define GOOD		40	/* + the backend: the status of a program that worked */
@@ -26,7 +28,7 @@
 
 struct refusal {
 	int calls[MAX_CALLS];	/* 0: no more */
-	int how;		/* an errno, or KILL */
+	int how;		/* an errno, KILL or TRAP */
 };
 
 /* What a program does under a filter. */
@@ -161,6 +163,28 @@ static int work(void)
 	return GOOD + (int)rseq_op_backend(NULL);
 }
 
+/* A signal handler of the program, which the program does not expect in another process. */
+static _Atomic int *handled;	/* in memory that is shared with children */
+
+static void count_signal(int sig)
+{
+	(void)sig;
+	(*handled)++;
+}
+
+static int work_trapped(void)
+{
+	const struct sigaction sa = { .sa_handler = count_signal };
+	int ret;
+
+	handled = mmap(NULL, sizeof(*handled), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (handled == MAP_FAILED || sigaction(SIGSYS, &sa, NULL))
+		return 127;
+	ret = work();
+	return *handled ? 5 : ret;
+}
+
 /* A thread that libc has not registered: its first operation registers it. */
 static int work_registered(void)
 {
@@ -178,7 +202,14 @@ static int work_registered(void)
 
 static unsigned int action(int how)
 {
-	return how == KILL ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | (unsigned int)how;
+	switch (how) {
+	case KILL:
+		return SECCOMP_RET_KILL_PROCESS;
+	case TRAP:
+		return SECCOMP_RET_TRAP;
+	default:
+		return SECCOMP_RET_ERRNO | (unsigned int)how;
+	}
 }
 
 static bool install(const struct refusal *r)
@@ -305,6 +336,15 @@ static void test_prctl_refused(void **state)
 	check(SYS_prctl, 0, 0, best(RSEQ_OP_BACKEND_MEMBARRIER));
 	check(SYS_prctl, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_MEMBARRIER);
 	check(SYS_prctl, NR_CPU_OPV, SYS_membarrier, RSEQ_OP_BACKEND_AFFINITY);
+}
+
+/* A filter that sends SIGSYS: the program's handler never sees what the library asks for. */
+static void test_trapped_handler_does_not_run(void **state)
+{
+	const struct refusal r = { { SYS_membarrier, NR_CPU_OPV }, TRAP };
+
+	(void)state;
+	assert_int_equal(status_under(&r, "trapped"), GOOD + RSEQ_OP_BACKEND_AFFINITY);
 }
 
 /*
@@ -564,6 +604,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_everything_refused),
 		cmocka_unit_test(test_refused_later),
 		cmocka_unit_test(test_prctl_refused),
+		cmocka_unit_test(test_trapped_handler_does_not_run),
 		cmocka_unit_test(test_madvise_refused),
 		cmocka_unit_test(test_futex_refused_is_the_error),
 		cmocka_unit_test(test_refused_after_backend_is_chosen_vectors_run),
@@ -576,6 +617,8 @@ int main(int argc, char **argv)
 		return GOOD;
 	if (argc > 1 && !strcmp(argv[1], "forked"))
 		return work_forked();
+	if (argc > 1 && !strcmp(argv[1], "trapped"))
+		return work_trapped();
 	if (argc > 1 && !strcmp(argv[1], "work"))
 		return work();
 	filter_at_start = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;

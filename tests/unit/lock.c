@@ -147,6 +147,52 @@ static void test_waiter_on_another_cpu_only_reads(void **state)
 }
 
 /*
+ * How long the pause is that a thread sleeps through, in nanoseconds, or -1 if it does not sleep,
+ * or has woken meanwhile. The kernel names the call and its arguments; the time is in our memory.
+ */
+static long pause_of(pid_t tid)
+{
+	char path[64], line[128] = "";
+	unsigned long address;
+	long before = sleeps(tid), ns, nr;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	fclose(f);
+	if (sscanf(line, "%ld %*x %*x %lx", &nr, &address) != 2 || nr != SYS_clock_nanosleep)
+		return -1;
+	ns = ((const volatile long *)address)[1];
+	return sleeps(tid) == before ? ns : -1;
+}
+
+/* The pauses become longer up to the documented 1 ms, and stay there. */
+static void test_pauses_of_waiter_reach_limit(void **state)
+{
+	int cpu = allowed_cpu(0), seen = 0, others = 0;
+	struct waiter w = { .cpu = cpu, .lock_of = cpu, .policy = SCHED_OTHER };
+	long first;
+	pid_t tid;
+
+	(void)state;
+	assert_int_equal(rseq_op_lock_cpu(lock, cpu), 0);
+	tid = start(&w);
+	first = sleeps(tid);
+	while (seen < SLEEPS && sleeps(tid) < first + 100 * SLEEPS) {
+		long ns = pause_of(tid);
+
+		others += ns != -1 && (ns < 50000 || ns > 1000000);
+		seen += ns == 1000000;
+	}
+	release_and_join(&w);
+	assert_int_equal(others, 0);
+	assert_int_equal(seen, SLEEPS);
+}
+
+/*
  * The waiter has a higher priority than the holder, on the same CPU. As long as the waiter
  * does not sleep, the holder does not run, or runs only while the kernel throttles the waiter,
  * and never sees the waiter sleep.
@@ -217,6 +263,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_waiter_on_another_cpu_only_reads,
+						set_up, clean_up),
+		cmocka_unit_test_setup_teardown(test_pauses_of_waiter_reach_limit,
 						set_up, clean_up),
 		cmocka_unit_test_setup_teardown(test_realtime_waiter_lets_holder_run,
 						set_up, clean_up),
