@@ -19,7 +19,7 @@
 
 #define GARBAGE		4321	/* no errno */
 
-static bool garbage;
+static volatile bool garbage;	/* the compiler takes __errno_location() for a constant */
 static _Atomic unsigned int reads;	/* of errno, while it is garbage */
 
 int *__errno_location(void)
@@ -37,9 +37,10 @@ int *__errno_location(void)
 	return location();
 }
 
-/* Not inline: the compiler may keep the address of errno otherwise. */
-static __attribute__((noipa)) int read_errno(void)
+/* The compiler must not keep the address of errno from one call to the next. */
+static __attribute__((noinline)) int read_errno(void)
 {
+	__asm__ volatile("" : : : "memory");
 	return errno;
 }
 
