@@ -8,6 +8,7 @@
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -214,10 +215,16 @@ static unsigned int action(int how)
 
 static bool install(const struct refusal *r)
 {
-	struct sock_filter code[2 * MAX_CALLS + 2] = {
+	/* Threads may be made: libc of aarch64 does that by clone(2), too. */
+	struct sock_filter code[2 * MAX_CALLS + 7] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	};
-	struct sock_fprog filter = { .len = 1, .filter = code };
+	struct sock_fprog filter = { .len = 6, .filter = code };
 	int i;
 
 	for (i = 0; i < MAX_CALLS && r->calls[i]; i++) {
