@@ -98,8 +98,10 @@ static inline int rseq_op_lock_current(struct rseq_op_lock *l)
  * @l:		The lock, held by the caller.
  * @cpu:	The CPU for which the caller took the lock.
  *
- * A plain store is enough: no operation stores to the word while the word is not 0. The
- * store is a release and matches the acquire in rseq_op_lock_cpu().
+ * This is an exception to the rule of rseq_op(3) that only operations change such a word. An
+ * operation on the word compares it with 0 before it stores 1. So no operation stores to the
+ * word while the lock is held, and no update is lost. The store is a release and pairs with
+ * the acquire fence in rseq_op_lock_cpu().
  */
 static inline void rseq_op_unlock_cpu(struct rseq_op_lock *l, int cpu)
 {
