@@ -6,13 +6,15 @@
  *
  * A guard consists of a lock (owner_lock.c) and a tag. The lock lets one vector for the CPU run at
  * a time. Every sequence compares, inside its critical section, the tag of the CPU that it runs on
- * with the CPU number that its caller passed. The tag of CPU n is one of these:
+ * with the CPU number that its caller passed. If they differ, the sequence leaves: it ends without
+ * a store, and the operation goes on in the slow path (slow.c). The tag of CPU n is one of these:
  *
  *	OPEN		the number n: sequences may run
  *	CLOSED		equal to no int: the owner of the lock runs a vector; or the lock has no
- *			owner, but the last owner did not open the tag, see A and G
- *	UNOPENED	equal to no int: the library has not asked the kernel yet (init.c), there
- *			is no fence (B), or the machine has no such CPU
+ *			owner, but the last owner did not open the tag, see A, B and G
+ *	UNOPENED	equal to no int: the library has not asked the kernel yet (init.c); or the
+ *			machine has no such CPU; or there is no fence (B), and no vector has run
+ *			for this CPU yet
  *	a lease		equal to no int: see F
  *
  * In struct rseq of a thread that is not registered the CPU number is -1 or -2. The tags of these
@@ -28,7 +30,7 @@
  *				(e)	membarrier(RSEQ, n), not on x86
  *	load, commit		(d)	tag: OPEN, release
  *
- *    A sequence that loads the tag (c) after (a) leaves and stores nothing. For a sequence that
+ *    A sequence that loads the tag (c) after (a) finds CLOSED, and leaves. For a sequence that
  *    loaded the tag before (a) there are three cases. It commits before (b) reaches CPU n: then its
  *    stores happen before (b) returns. Or it is in its critical section when (b) reaches CPU n, and
  *    (b) makes it abort. Or it has been preempted, and aborts when it runs again.
@@ -86,7 +88,7 @@
  *	-----
  *	T: sequence loads the tag
  *	owner of the lock, switched to
- *				(a)	tag: CLOSED, here or anywhere
+ *				(a)	tag: CLOSED, on CPU n or before a migration to it
  *				(h)	load cpu_id: n
  *					vector loads and stores
  *	T or another, switched to
@@ -95,8 +97,7 @@
  *    At (h) only the owner runs on CPU n. A sequence that ran there before has been preempted. A
  *    sequence that begins there later begins after a switch from the owner, so it loads what (a)
  *    stored. The switches order memory as (b) does. So (h) replaces (b), even if the owner is
- *    migrated
- *    afterwards; but (h) must come after (a). After the vector the same check replaces (e).
+ *    migrated afterwards. But (h) must come after (a). After the vector the same check replaces (e).
  *
  * F. A lease
  *
@@ -110,9 +111,10 @@
  *	commit				vector loads and stores
  *	(d)	tag: T's lease to OPEN	tag: OPEN
  *
- *    A thread T that has to make a single store for another CPU makes the store in a sequence, too.
- *    This sequence compares the tag with T's lease instead of the CPU number. T does not own the
- *    lock, so no thread S has to wait for T. S may be a signal handler that interrupts T, and that
+ *    A lease is a value of the tag that lets one sequence of one thread T work on the data of CPU
+ *    n from any CPU. T takes a lease if its operation for another CPU could run as a sequence
+ *    there. The sequence compares the tag with the lease instead of the CPU number. T does not own
+ *    the lock, so no thread S has to wait for T. S may be a signal handler that interrupts T, and that
  *    may even leave by siglongjmp(); a thread on CPU n while a debugger has stopped T; or a thread
  *    of a forked child that does not have T. S closes the guard over the lease (j). If T's sequence
  *    loads the tag (i) after (j), the sequence leaves. If T's sequence loaded the tag before (j),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * A lock in a word of two halves:
+ * A lock in one 64-bit word, which has two 32-bit halves:
  *
  *	owner	A priority-inheritance futex, see futex(2): 0, or the owner's thread ID and flags.
  *		The kernel stores to it as well, when threads wait.
@@ -15,7 +15,7 @@
  *
  * B. The owner dies
  *
- *    The other threads go on in two cases: a seccomp filter, or a tracer that makes the owner call
+ *    The other threads survive in two cases: a seccomp filter, or a tracer that makes the owner call
  *    exit(2), ended only the owner's thread; or the owner was a process that shares memory with
  *    this one, as a child of vfork() does.
  *
@@ -24,8 +24,8 @@
  *    FUTEX_LOCK_PI later gets ESRCH: no thread with this ID is alive, and no thread waits. If the
  *    word is then the same as before the call, except for FUTEX_WAITERS, the thread takes the lock
  *    by compare-and-swap. If another thread took the lock in between, the counter in the mark has
- *    changed. (The counter has 16 bits. A hand-over by the kernel does not increment the counter;
- *    but the kernel hands the lock only to a waiter, and ESRCH says that there was none.)
+ *    changed. (The counter has 16 bits. A hand-over by the kernel does not increment it; but the
+ *    kernel hands the lock only to a thread that waits, and ESRCH means that none waited.)
  *    Only ESRCH allows this. While the kernel is about to hand the lock over, it answers EINVAL.
  *
  *    The kernel may give the ID of a dead owner to a new thread, of this process or of another.
@@ -36,7 +36,7 @@
  * C. fork() while another thread owns the lock
  *
  *    The child has a copy of the word, but not the owner. The incarnation of the child differs from
- *    the mark, so the lock counts as free in the child, and no thread of the child waits for that
+ *    that in the mark, so the lock counts as free in the child, and no thread of the child waits for that
  *    owner. (Where the incarnation is 0 in parent and child, see incarnation.c, the child waits.)
  *
  * Ordering: the compare-and-swap or the system call that takes the lock is an acquire. It pairs

@@ -3,8 +3,9 @@
  * Try a system call that a seccomp filter may refuse, or for which a filter may kill the process.
  *
  * A filter can kill for any system call. So the library first finds out whether the calling thread
- * has a filter. It reads /proc for that: the dynamic linker has opened and read files in this
- * process before, but a filter may kill for prctl(2).
+ * has a filter. It reads /proc/thread-self/status, and does not call prctl(PR_GET_SECCOMP), because
+ * a filter may kill for prctl(2). In a dynamically linked program the filter must allow to open
+ * and read files, since the dynamic linker has done so.
  *
  * Without a filter the library just makes the call. Under a filter, a child process makes the call
  * first. The child has no exit signal, so no handler of SIGCHLD and no ordinary wait() of the
@@ -120,9 +121,10 @@ static long wait_for(long pid)
 }
 
 /*
- * Let a child make the call. Returns what the child got, or 0 if there is no child and the caller
- * has to try by itself: a filter that refuses clone(2) with an error is assumed to refuse other
- * calls with an error, too.
+ * Let a child make the call. Returns 0 if the call succeeded there, -errno if it failed, and
+ * -EPERM if the filter killed the child, or if 100 children could not be waited for. Also returns
+ * 0 if clone(2) fails. The caller then makes the call itself: a filter that refuses clone(2) with
+ * an error is assumed to refuse other calls with an error, too.
  *
  * wait4(2) fails with ECHILD if another thread of the program has waited for the child; or if a
  * signal handler has forked since clone(2), and this is the handler's child. Then a new child has
