@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -64,21 +65,48 @@ static int fork_handled = ENOMEM;	/* 0 or an errno */
 
 /*
  * How often the calling thread has taken the lock: more than once if a fork handler that runs after
- * this one forks, or uses a pool.
+ * this one forks, or uses a pool; or if a signal handler forks that interrupts a function of a pool.
  */
 static __thread unsigned int depth __attribute__((tls_model("initial-exec")));
 
+/*
+ * The lock and its depth change together: a signal handler that came in between, and forked, would
+ * wait for the lock that its own thread holds. So signals are blocked for that moment; but not
+ * while the thread waits. Another signal may have stopped the owner of the lock until this thread
+ * has taken the same signal.
+ */
+static bool try_lock(void)
+{
+	uint64_t signals;
+	bool taken;
+
+	block_signals(&signals);
+	taken = depth || !pthread_mutex_trylock(&lock);
+	DELAY_POINT();
+	depth += taken;
+	restore_signals(&signals);
+	return taken;
+}
+
 static void take_lock(void)
 {
-	if (!depth++)
-		pthread_mutex_lock(&lock);
+	static const long pause[2] = { 0, 50000 };	/* ns */
+
+	while (!try_lock())
+		raw_syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)pause, 0, 0, 0);
 	DELAY_POINT();
 }
 
 static void release_lock(void)
 {
-	if (!--depth)
+	uint64_t signals;
+
+	block_signals(&signals);
+	depth--;
+	DELAY_POINT();
+	if (!depth)
 		pthread_mutex_unlock(&lock);
+	restore_signals(&signals);
 }
 
 __attribute__((constructor(101)))

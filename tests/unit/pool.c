@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -522,6 +523,45 @@ static void test_allocated_by_threads_each_its_own(void **state)
 		wrong += failed != NULL;
 	}
 	assert_int_equal(wrong, 0);
+	rseq_op_pool_destroy(pool);
+}
+
+/* A signal handler forks, wherever it interrupts a function of a pool. */
+static _Atomic int forks, failed_forks;
+
+static void fork_in_handler(int sig)
+{
+	int saved = errno, status;
+	pid_t pid = fork();
+
+	(void)sig;
+	if (!pid)
+		_exit(0);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		failed_forks++;
+	forks++;
+	errno = saved;
+}
+
+static void test_forked_in_handler_no_deadlock(void **state)
+{
+	const struct sigaction sa = { .sa_handler = fork_in_handler, .sa_flags = SA_RESTART };
+	const struct itimerval often = { { 0, 200 }, { 0, 200 } }, never = { 0 };
+	struct rseq_op_pool *pool;
+	void *item;
+
+	(void)state;
+	assert_int_equal(rseq_op_pool_create(&pool, 64, 0), 0);
+	assert_int_equal(sigaction(SIGVTALRM, &sa, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_VIRTUAL, &often, NULL), 0);
+	alarm(LIMIT_S);
+	while (forks < 300) {
+		assert_int_equal(rseq_op_pool_alloc(pool, &item), 0);
+		assert_int_equal(rseq_op_pool_free(pool, item), 0);
+	}
+	alarm(0);
+	assert_int_equal(setitimer(ITIMER_VIRTUAL, &never, NULL), 0);
+	assert_int_equal(failed_forks, 0);
 	rseq_op_pool_destroy(pool);
 }
 
@@ -1036,6 +1076,7 @@ int main(void)
 		cmocka_unit_test(test_debug_cleared_after_free_euclean),
 		cmocka_unit_test(test_debug_overrun_sigsegv),
 		cmocka_unit_test(test_allocated_by_threads_each_its_own),
+		cmocka_unit_test(test_forked_in_handler_no_deadlock),
 		cmocka_unit_test(test_forked_under_load),
 		cmocka_unit_test(test_forked_no_deadlock_with_program_lock),
 		cmocka_unit_test(test_shared_between_processes),
