@@ -122,9 +122,10 @@ static long wait_for(long pid)
 
 /*
  * Let a child make the call. Returns 0 if the call succeeded there, -errno if it failed, and
- * -EPERM if the filter killed the child, or if 100 children could not be waited for. Also returns
- * 0 if clone(2) fails. The caller then makes the call itself: a filter that refuses clone(2) with
- * an error is assumed to refuse other calls with an error, too.
+ * -EPERM if the filter killed the child, if 100 children could not be waited for, or if the process
+ * may have no more children (EAGAIN, ENOMEM). Returns 0 also if clone(2) fails with another error.
+ * The caller then makes the call itself: a filter that refuses clone(2) with an error is assumed to
+ * refuse other calls with an error, too.
  *
  * wait4(2) fails with ECHILD if another thread of the program has waited for the child; or if a
  * signal handler has forked since clone(2), and this is the handler's child. Then a new child has
@@ -142,6 +143,8 @@ static long run_child(long nr, const long args[4], bool quiet)
 		if (!pid)
 			ask_and_exit(nr, args, quiet);
 		restore_signals(&signals);
+		if (pid == -EAGAIN || pid == -ENOMEM)
+			return -EPERM;
 		if (pid < 0)
 			return 0;
 		ret = wait_for(pid);

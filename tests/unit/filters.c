@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -186,6 +187,21 @@ static int work_trapped(void)
 	return *handled ? 5 : ret;
 }
 
+/* The process may have no child and no second thread. The user must not be root. */
+static int work_limited(void)
+{
+	const struct rlimit none = { 0, 0 };
+	int cpu;
+
+	if (setrlimit(RLIMIT_NPROC, &none))
+		return 127;
+	for (cpu = 0; cpu < nr_allowed_cpus(); cpu++) {
+		if (rseq_op_addv(&words[0][cpu], 1, allowed_cpu(cpu)) || words[0][cpu] != 1)
+			return 1;
+	}
+	return vectors_right() ? GOOD + (int)rseq_op_backend(NULL) : 2;
+}
+
 /* A thread that libc has not registered: its first operation registers it. */
 static int work_registered(void)
 {
@@ -249,6 +265,8 @@ static int status_under(const struct refusal *r, const char *what)
 		unsetenv("RSEQ_OP_BACKEND");
 		if (r->calls[0] == SYS_rseq)	/* libc would be killed first */
 			setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
+		if (!strcmp(what, "limited") && setuid(65534))
+			_exit(126);
 		if (install(r))
 			execl("/proc/self/exe", "filters", what, (char *)NULL);
 		_exit(127);
@@ -343,6 +361,23 @@ static void test_prctl_refused(void **state)
 	check(SYS_prctl, 0, 0, best(RSEQ_OP_BACKEND_MEMBARRIER));
 	check(SYS_prctl, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_MEMBARRIER);
 	check(SYS_prctl, NR_CPU_OPV, SYS_membarrier, RSEQ_OP_BACKEND_AFFINITY);
+}
+
+/* No child can be made to ask, and a filter that kills may be there: the library does not ask. */
+static void test_no_more_processes_program_runs(void **state)
+{
+	static const int calls[] = { SYS_membarrier, NR_CPU_OPV, SYS_rseq };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		const struct refusal r = { { calls[i] }, KILL };
+		int status = status_under(&r, "limited");
+
+		if (status == 126)
+			skip_because("this user cannot become another");
+		assert_int_equal(status, GOOD + RSEQ_OP_BACKEND_GUARD);
+	}
 }
 
 /* A filter that sends SIGSYS: the program's handler never sees what the library asks for. */
@@ -611,6 +646,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_everything_refused),
 		cmocka_unit_test(test_refused_later),
 		cmocka_unit_test(test_prctl_refused),
+		cmocka_unit_test(test_no_more_processes_program_runs),
 		cmocka_unit_test(test_trapped_handler_does_not_run),
 		cmocka_unit_test(test_madvise_refused),
 		cmocka_unit_test(test_futex_refused_is_the_error),
@@ -624,6 +660,8 @@ int main(int argc, char **argv)
 		return GOOD;
 	if (argc > 1 && !strcmp(argv[1], "forked"))
 		return work_forked();
+	if (argc > 1 && !strcmp(argv[1], "limited"))
+		return work_limited();
 	if (argc > 1 && !strcmp(argv[1], "trapped"))
 		return work_trapped();
 	if (argc > 1 && !strcmp(argv[1], "work"))
