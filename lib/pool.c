@@ -55,58 +55,54 @@ struct rseq_op_pool {
 };
 
 /*
- * Of all pools. fork() takes it, since the child could not release it for somebody else.
- * Its handlers are there before those of any program that uses pools, so that it is taken
- * after the program's locks, as a thread takes it that allocates with one held; and
- * nothing is called under it that may take another.
+ * The lock of all pools. It holds the address of a variable that each thread has of its own, so the
+ * owner recognises itself: one compare-and-swap takes the lock and says which thread took it. NULL
+ * means that the lock is free.
+ *
+ * fork() takes the lock as well, because the child could not release it for another thread. The
+ * fork handlers of the library are registered before those of any program that uses pools. So
+ * fork() runs the program's prepare handlers first: it takes the program's locks before this one,
+ * in the same order as a thread that allocates with such a lock held. No function is called with
+ * this lock held that may take another.
  */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(unsigned int *) owner;
 static int fork_handled = ENOMEM;	/* 0 or an errno */
 
 /*
- * How often the calling thread has taken the lock: more than once if a fork handler that runs after
- * this one forks, or uses a pool; or if a signal handler forks that interrupts a function of a pool.
+ * How many more times the owner has taken the lock. That happens when a fork handler that runs
+ * after this one forks or uses a pool, and when a signal handler forks that interrupts a function
+ * of a pool. Such a signal handler may interrupt the functions below at any point: it leaves the
+ * count as it was.
  */
-static __thread unsigned int depth __attribute__((tls_model("initial-exec")));
-
-/*
- * The lock and its depth change together: a signal handler that came in between, and forked, would
- * wait for the lock that its own thread holds. So signals are blocked for that moment; but not
- * while the thread waits. Another signal may have stopped the owner of the lock until this thread
- * has taken the same signal.
- */
-static bool try_lock(void)
-{
-	uint64_t signals;
-	bool taken;
-
-	block_signals(&signals);
-	taken = depth || !pthread_mutex_trylock(&lock);
-	DELAY_POINT();
-	depth += taken;
-	restore_signals(&signals);
-	return taken;
-}
+static __thread unsigned int nested __attribute__((tls_model("initial-exec")));
 
 static void take_lock(void)
 {
 	static const long pause[2] = { 0, 50000 };	/* ns */
+	unsigned int *expected = NULL;
 
-	while (!try_lock())
+	if (atomic_load_explicit(&owner, memory_order_relaxed) == &nested) {
+		nested++;
+		return;
+	}
+	DELAY_POINT();
+	while (!atomic_compare_exchange_strong_explicit(&owner, &expected, &nested,
+							memory_order_acquire,
+							memory_order_relaxed)) {
+		expected = NULL;
 		raw_syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)pause, 0, 0, 0);
+	}
 	DELAY_POINT();
 }
 
 static void release_lock(void)
 {
-	uint64_t signals;
-
-	block_signals(&signals);
-	depth--;
+	if (nested) {
+		nested--;
+		return;
+	}
 	DELAY_POINT();
-	if (!depth)
-		pthread_mutex_unlock(&lock);
-	restore_signals(&signals);
+	atomic_store_explicit(&owner, NULL, memory_order_release);
 }
 
 __attribute__((constructor(101)))
