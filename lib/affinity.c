@@ -91,9 +91,7 @@ static __attribute__((noinline)) int send_visitor(int cpu)
 }
 
 /*
- * Believe only the kernel's own list: if the fence skips a CPU that is online, updates are lost. A
- * container may have another file mounted over the list, as lxcfs does, and that file may leave out
- * CPUs that are online. But a file of sysfs has the kernel's list in every container.
+ * Believe only the kernel's own list: if the fence skips a CPU that is online, updates are lost.
  *
  * No system call tells an offline CPU from a CPU outside the cpuset. sched_getaffinity(2) also
  * leaves out a CPU that is going down, while a thread may still be in a sequence there. The kernel
@@ -103,7 +101,7 @@ static bool is_offline(int cpu)
 {
 	struct cpus online;
 
-	return cpus_read_sysfs(&online, "/sys/devices/system/cpu/online") &&
+	return cpus_read_sysfs(&online, "devices/system/cpu/online") &&
 	       !cpus_have(&online, cpu);
 }
 

@@ -2,10 +2,7 @@
 /*
  * Sets of CPUs, and the lists of them that the kernel writes: ranges such as "0-3,8-11".
  */
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <string.h>
-#include <sys/vfs.h>
 
 #include "internal.h"
 
@@ -93,38 +90,16 @@ bool cpus_parse(struct cpus *cpus, const char *s)
 	return list.state == LIST_ENDED;
 }
 
-static bool is_of_sysfs(long fd)
+bool cpus_read(struct cpus *cpus, long fd)
 {
-	struct statfs fs;
-
-	return !raw_syscall(SYS_fstatfs, fd, (long)&fs, 0, 0, 0, 0) && fs.f_type == SYSFS_MAGIC;
-}
-
-static bool read_list(struct cpus *cpus, const char *path, bool (*accept)(long fd))
-{
-	long fd = raw_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
 	struct list list;
 	char buf[64];
 	long i, n, offset;
 
 	list_begin(&list, cpus);
-	if (fd < 0)
-		return false;
-	for (offset = 0; (!accept || accept(fd)) &&
-	     (n = raw_pread(fd, buf, sizeof(buf), offset)) > 0; offset += n) {
+	for (offset = 0; (n = raw_pread(fd, buf, sizeof(buf), offset)) > 0; offset += n) {
 		for (i = 0; i < n; i++)
 			list_read(&list, buf[i]);
 	}
-	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
 	return list.state == LIST_ENDED;
-}
-
-bool cpus_read(struct cpus *cpus, const char *path)
-{
-	return read_list(cpus, path, NULL);
-}
-
-bool cpus_read_sysfs(struct cpus *cpus, const char *path)
-{
-	return read_list(cpus, path, is_of_sysfs);
 }

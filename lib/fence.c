@@ -95,7 +95,7 @@ static bool has_other_cpus(void)
 	struct cpus possible;
 	int cpu;
 
-	if (!cpus_are_listed() || !cpus_read(&possible, "/sys/devices/system/cpu/possible"))
+	if (!cpus_are_listed() || !cpus_read_sysfs(&possible, "devices/system/cpu/possible"))
 		return false;
 	for (cpu = 0; cpu < RSEQ_OP_CPU_MAX; cpu++) {
 		if (cpus_have(&possible, cpu) != cpus_possible(cpu))

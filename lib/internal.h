@@ -69,15 +69,18 @@ bool cpus_have(const struct cpus *cpus, int cpu);
 
 /* A list that ends with its line; false where that cannot be had whole. */
 bool cpus_parse(struct cpus *cpus, const char *s);
-bool cpus_read(struct cpus *cpus, const char *path);
-
-/* The same, of a file of the kernel's sysfs; false where another file is mounted there. */
-bool cpus_read_sysfs(struct cpus *cpus, const char *path);
+bool cpus_read(struct cpus *cpus, long fd);
 
 /* cpus.c: which CPUs there are. */
 void cpus_init(void);
 bool cpus_are_listed(void);	/* or guessed */
 bool cpus_possible(int cpu);
+
+/*
+ * The kernel's own list in /sys/@name. False also if another file is mounted there: a container may
+ * have a list of its own, which leaves out CPUs that threads of this process run on.
+ */
+bool cpus_read_sysfs(struct cpus *cpus, const char *name);
 
 /* config.c: what the environment asks for. */
 struct config {

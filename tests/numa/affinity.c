@@ -117,6 +117,7 @@ static void test_outside_of_cpuset_eperm(void **state)
  * of the caller has to fail, as its fence cannot reach that thread.
  */
 
+#define CPUS	"/sys/devices/system/cpu"
 #define LIST	"/tmp/online"
 
 static void add_in_other_cpuset(struct worker *w)
@@ -137,14 +138,13 @@ static void add_in_other_cpuset(struct worker *w)
 	}
 }
 
-static bool replace_list(int first, int last)
+static bool replace_list(const char *list)
 {
 	return !unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
-	       write_to(LIST, "%d-%d\n", first, last) &&
-	       !mount(LIST, "/sys/devices/system/cpu/online", NULL, MS_BIND, NULL);
+	       !mount(list, CPUS "/online", NULL, MS_BIND, NULL);
 }
 
-static void test_list_of_container_online_cpu_eperm(void **state)
+static void check_with_list(const char *list)
 {
 	int first = allowed_cpu(0), last = allowed_cpu(nr_allowed_cpus() - 1), i;
 	struct worker w[1];
@@ -152,11 +152,6 @@ static void test_list_of_container_online_cpu_eperm(void **state)
 	pid_t pid;
 	int status;
 
-	(void)state;
-	need_affinity();
-	need_vm();
-	if (last - first < 1)
-		skip_because("only one CPU");
 	assert_true(make_cpusets_of_threads());
 	assert_true(set_cpuset("a", first, last - 1));
 	assert_true(set_cpuset("b", first, last));
@@ -164,7 +159,7 @@ static void test_list_of_container_online_cpu_eperm(void **state)
 	assert_int_not_equal(pid, -1);
 	if (!pid) {
 		words[last][0] = 0;
-		if (!replace_list(first, last - 1) || !enter_cpuset_as_thread("a"))
+		if (!replace_list(list) || !enter_cpuset_as_thread("a"))
 			_exit(1);
 		start_workers(w, 1, add_in_other_cpuset, NULL, NULL);
 		while (!__atomic_load_n(&w->done, __ATOMIC_ACQUIRE) && !w->wrong)
@@ -185,6 +180,22 @@ static void test_list_of_container_online_cpu_eperm(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+	remove_cpusets();
+}
+
+/* A file of the container, and another file of sysfs: the CPUs that are offline, none. */
+static void test_list_of_container_online_cpu_eperm(void **state)
+{
+	int first = allowed_cpu(0), last = allowed_cpu(nr_allowed_cpus() - 1);
+
+	(void)state;
+	need_affinity();
+	need_vm();
+	if (last - first < 1)
+		skip_because("only one CPU");
+	assert_true(write_to(LIST, "%d-%d\n", first, last - 1));
+	check_with_list(LIST);
+	check_with_list(CPUS "/offline");
 }
 
 static void ask_for(const int *cpus, int nr)

@@ -3,9 +3,19 @@
  * Lists of CPUs in every form: what the library makes of them, by its own parser; and the
  * library in a process for which such a list stands at /sys/devices/system/cpu/possible.
  */
+#include <linux/filter.h>
+#include <linux/magic.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,8 +24,6 @@
 #include <rseq_op/buffer.h>
 #include <rseq_op/lock.h>
 #include "cpus.h"
-
-#define POSSIBLE	"/sys/devices/system/cpu/possible"
 
 static const struct {
 	const char *list;
@@ -74,29 +82,31 @@ static void test_lists(void **state)
 #define LONG_LIST	"1000,1002,1004,1006,1008,1010,1012,1014,1016,1018,"	\
 			"1020,1022,1024,1026,1028,1030,1032,1034,1036,1038"
 
+static bool parse_file(int fd, const char *list, struct cpus *cpus)
+{
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(pwrite(fd, list, strlen(list), 0), strlen(list));
+	return cpus_read(cpus, fd);
+}
+
 static void test_file(void **state)
 {
-	char path[] = "/tmp/cpulist.XXXXXX";
+	int fd = memfd_create("list", 0), cpu;
 	struct cpus cpus;
-	int fd = mkstemp(path), cpu;
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_false(cpus_read(&cpus, path));
-	assert_true(write_to(path, "2-3\n"));
-	assert_true(cpus_read(&cpus, path));
+	assert_false(cpus_read(&cpus, fd));
+	assert_true(parse_file(fd, "2-3\n", &cpus));
 	assert_false(cpus_have(&cpus, 1) || cpus_have(&cpus, 4));
 	assert_true(cpus_have(&cpus, 2) && cpus_have(&cpus, 3));
 	/* Longer than what is read at once, and cut in the middle of a number somewhere. */
-	assert_true(write_to(path, "%s", LONG_LIST "\n"));
-	assert_true(cpus_read(&cpus, path));
+	assert_true(parse_file(fd, LONG_LIST "\n", &cpus));
 	for (cpu = 0; cpu < RSEQ_OP_CPU_MAX; cpu++)
 		assert_int_equal(cpus_have(&cpus, cpu), cpu >= 1000 && cpu < 1040 && cpu % 2 == 0);
-	assert_true(write_to(path, "%s", LONG_LIST));
-	assert_false(cpus_read(&cpus, path));
+	assert_false(parse_file(fd, LONG_LIST, &cpus));
 	close(fd);
-	unlink(path);
-	assert_false(cpus_read(&cpus, path));
+	assert_false(cpus_read(&cpus, fd));
 }
 
 /*
@@ -139,7 +149,7 @@ static bool structures_refused(void *item, int cpu)
 	       rseq_op_lock_cpu(item, cpu) == -EINVAL;
 }
 
-/* Where there is no list: as many as the kernel's sets of CPUs have room for. */
+/* Without the kernel's list: as many as the kernel's sets of CPUs have room for. */
 static int without_list(void)
 {
 	unsigned long set[RSEQ_OP_CPU_MAX / (8 * sizeof(long))];
@@ -194,38 +204,128 @@ static int work(const char *list)
 	return 0;
 }
 
-#define NO_NAMESPACE	99
+/*
+ * A child runs this program again, as work(), and the parent answers two of its system calls:
+ * openat2(2) gets a file with the list, and fstatfs(2) says that the file is in sysfs.
+ */
 
-static int run_with(const char *list)
+static int install_filter(void)
 {
-	char path[] = "/tmp/cpulist.XXXXXX";
-	int fd;
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fstatfs, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
 
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		return NO_NAMESPACE;
-	fd = mkstemp(path);
-	if (fd < 0 || write(fd, list, strlen(list)) < 0 || close(fd) ||
-	    mount(path, POSSIBLE, NULL, MS_BIND, NULL) || unlink(path))
-		return 98;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -1;
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+}
+
+static void run_again(const char *list)
+{
 	setenv("RSEQ_OP_BACKEND", "membarrier", 1);
 	execl("/proc/self/exe", "cpulist", list, (char *)NULL);
-	return 97;
+	_exit(99);
+}
+
+static bool answer_open(int listener, const struct seccomp_notif *call, int list)
+{
+	struct seccomp_notif_addfd addfd = {
+		.id = call->id, .flags = SECCOMP_ADDFD_FLAG_SEND, .srcfd = (uint32_t)list,
+	};
+
+	return ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) >= 0;
+}
+
+static bool answer_statfs(int listener, const struct seccomp_notif *call)
+{
+	struct statfs fs = { .f_type = SYSFS_MAGIC };
+	struct iovec here = { &fs, sizeof(fs) },
+		there = { (void *)(uintptr_t)call->data.args[1], sizeof(fs) };
+	struct seccomp_notif_resp response = { .id = call->id };
+
+	return process_vm_writev((pid_t)call->pid, &here, 1, &there, 1, 0) == sizeof(fs) &&
+	       !ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+/* Until no process has the filter any more. */
+static bool answer_calls(int listener, int list)
+{
+	struct pollfd ready = { .fd = listener, .events = POLLIN };
+
+	for (;;) {
+		struct seccomp_notif call = { 0 };
+
+		if (poll(&ready, 1, 1000 * LIMIT_S) != 1)
+			return false;
+		if (!(ready.revents & POLLIN))
+			return true;
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call))
+			return false;
+		if (call.data.nr == SYS_openat2 ? !answer_open(listener, &call, list) :
+		    !answer_statfs(listener, &call))
+			return false;
+	}
+}
+
+static int list_file(const char *list)
+{
+	int fd = memfd_create("list", 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, list, strlen(list)), strlen(list));
+	return fd;
+}
+
+static void check_status(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* A thread, so that the filter is its own, and the listener a file of this process. */
+struct child {
+	const char *list;
+	int listener;
+	pid_t pid;
+};
+
+static void *start_child(void *arg)
+{
+	struct child *child = arg;
+
+	child->listener = install_filter();
+	child->pid = fork();
+	if (!child->pid)
+		run_again(child->list);
+	return NULL;
 }
 
 static void check_with(const char *list)
 {
-	pid_t pid = fork();
-	int status;
+	struct child child = { .list = list };
+	int file = list_file(list);
+	bool answered;
+	pthread_t t;
 
-	if (!pid) {
-		alarm(LIMIT_S);
-		_exit(run_with(list));
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == NO_NAMESPACE)
-		skip_because("no mount namespace to be had");
-	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(pthread_create(&t, NULL, start_child, &child), 0);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	assert_true(child.listener >= 0 && child.pid > 0);
+	answered = answer_calls(child.listener, file);
+	if (!answered)
+		kill(child.pid, SIGKILL);
+	check_status(child.pid);
+	assert_true(answered);
+	close(child.listener);
+	close(file);
 }
 
 static void test_library_with_gaps(void **state)
@@ -239,10 +339,52 @@ static void test_library_with_gaps(void **state)
 	check_with(list);
 }
 
-static void test_library_without_list(void **state)
+/*
+ * Another file is mounted over the list, or another directory over the directory of the list. The
+ * library must not believe that file, even if it is a file of sysfs.
+ */
+#define CPUS	"/sys/devices/system/cpu"
+
+static int run_with_mount(const char *from, const char *over)
 {
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount(from, over, NULL, MS_BIND, NULL))
+		return 98;
+	run_again("");
+	return 97;
+}
+
+static void check_with_mount(const char *from, const char *over)
+{
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	if (!pid) {
+		alarm(LIMIT_S);
+		if (unshare(CLONE_NEWNS))
+			_exit(99);
+		_exit(run_with_mount(from, over));
+	}
+	check_status(pid);
+}
+
+static void test_list_of_container_not_believed(void **state)
+{
+	char file[] = "/tmp/cpulist.XXXXXX", dir[] = "/tmp/cpulist.XXXXXX", path[64];
+	int fd = mkstemp(file);
+
 	(void)state;
-	check_with("");
+	assert_true(fd >= 0 && mkdtemp(dir));
+	assert_int_equal(write(fd, "0\n", 2), 2);
+	snprintf(path, sizeof(path), "%s/possible", dir);
+	assert_true(write_to(path, "0\n"));
+	check_with_mount(file, CPUS "/possible");
+	check_with_mount(dir, CPUS);
+	check_with_mount(CPUS "/kernel_max", CPUS "/possible");
+	unlink(path);
+	rmdir(dir);
+	unlink(file);
+	close(fd);
 }
 
 int main(int argc, char **argv)
@@ -251,7 +393,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_library_with_gaps),
-		cmocka_unit_test(test_library_without_list),
+		cmocka_unit_test(test_list_of_container_not_believed),
 	};
 
 	if (argc > 1)

@@ -4,6 +4,7 @@
  * carried out, and changes data just then, or refuses it.
  */
 #include <linux/filter.h>
+#include <linux/magic.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,8 +48,9 @@ static int install_filter(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CPU_OPV, 5, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CPU_OPV, 6, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fstatfs, 4, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 4),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 1, 0),
@@ -64,19 +67,29 @@ static int install_filter(void)
 			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
 }
 
-/* Calls that are not counted: registrations for fences, and files that are opened. */
+/*
+ * Calls that are not counted: registrations for fences; and the list of possible CPUs that a file is
+ * opened for, whose file system is then asked for.
+ */
 static int registrations;
 static const char *possible_cpus;	/* what is read as that list, or NULL: what is there */
 
-/* Open a file with that text in place of the list. The supervisor is of the same process. */
+/* The supervisor is of the same process. */
 static bool replace_file(int listener, const struct seccomp_notif *call)
 {
 	struct seccomp_notif_addfd addfd = { .id = call->id, .flags = SECCOMP_ADDFD_FLAG_SEND };
+	struct seccomp_notif_resp response = { .id = call->id };
 	int fd;
 
-	if (!possible_cpus || strcmp((const char *)(uintptr_t)call->data.args[1],
-				     "/sys/devices/system/cpu/possible"))
+	if (!possible_cpus)
 		return false;
+	if (call->data.nr == SYS_fstatfs) {
+		((struct statfs *)(uintptr_t)call->data.args[1])->f_type = SYSFS_MAGIC;
+		assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response), 0);
+		return true;
+	}
+	assert_string_equal((const char *)(uintptr_t)call->data.args[1],
+			    "devices/system/cpu/possible");
 	fd = memfd_create("possible", 0);
 	assert_true(fd >= 0);
 	assert_int_equal(pwrite(fd, possible_cpus, strlen(possible_cpus), 0),
@@ -87,13 +100,18 @@ static bool replace_file(int listener, const struct seccomp_notif *call)
 	return true;
 }
 
+static bool opens_list(const struct seccomp_notif *call)
+{
+	return call->data.nr == SYS_openat2 || call->data.nr == SYS_fstatfs;
+}
+
 static bool is_counted(const struct seccomp_notif *call)
 {
 	bool registration = call->data.nr == SYS_membarrier &&
 		call->data.args[0] == MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ;
 
 	registrations += registration;
-	return !registration && call->data.nr != SYS_openat;
+	return !registration && !opens_list(call);
 }
 
 static struct seccomp_data last_call;	/* that was counted */
@@ -106,7 +124,7 @@ static void answer(int listener, int *n, meddle_fn meddle)
 	int error = 0;
 
 	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call), 0);
-	if (call.data.nr == SYS_openat && replace_file(listener, &call))
+	if (opens_list(&call) && replace_file(listener, &call))
 		return;
 	response.id = call.id;
 	if (is_counted(&call)) {
