@@ -74,7 +74,7 @@ bool cpus_read_sysfs(struct cpus *cpus, const char *name)
 
 static void guess(struct cpus *cpus)
 {
-	long size = raw_syscall(SYS_sched_getaffinity, 0, sizeof(*cpus), (long)cpus, 0, 0, 0);
+	long size = probe(SYS_sched_getaffinity, 0, sizeof(*cpus), (long)cpus, 0);
 
 	memset(cpus, 0, sizeof(*cpus));
 	memset(cpus, 0xff, size > 0 && size <= (long)sizeof(*cpus) ? (size_t)size : sizeof(*cpus));

@@ -122,10 +122,9 @@ static long wait_for(long pid)
 
 /*
  * Let a child make the call. Returns 0 if the call succeeded there, -errno if it failed, and
- * -EPERM if the filter killed the child, if 100 children could not be waited for, or if the process
- * may have no more children (EAGAIN, ENOMEM). Returns 0 also if clone(2) fails with another error.
- * The caller then makes the call itself: a filter that refuses clone(2) with an error is assumed to
- * refuse other calls with an error, too.
+ * -EPERM if the filter killed the child, if 100 children could not be waited for, or if clone(2)
+ * makes no child. A filter may refuse clone(2) with an error and kill for the call itself, so a
+ * call that no child has made counts as refused.
  *
  * wait4(2) fails with ECHILD if another thread of the program has waited for the child; or if a
  * signal handler has forked since clone(2), and this is the handler's child. Then a new child has
@@ -143,10 +142,8 @@ static long run_child(long nr, const long args[4], bool quiet)
 		if (!pid)
 			ask_and_exit(nr, args, quiet);
 		restore_signals(&signals);
-		if (pid == -EAGAIN || pid == -ENOMEM)
-			return -EPERM;
 		if (pid < 0)
-			return 0;
+			return -EPERM;
 		ret = wait_for(pid);
 		if (ret != -ECHILD)
 			return ret;
