@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <linux/filter.h>
 #include <linux/membarrier.h>
-#include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -10,11 +9,13 @@
 #include "notify.h"
 #include "test.h"
 
-int notify_install(void)
+int notify_install(int also)
 {
+	uint32_t or = (uint32_t)(also ? also : NR_CPU_OPV);
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CPU_OPV, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CPU_OPV, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, or, 3, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 1),
@@ -29,11 +30,13 @@ int notify_install(void)
 			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
 }
 
-uint64_t notify_wait(int listener)
+uint64_t notify_wait(int listener, struct seccomp_data *data)
 {
 	struct seccomp_notif call = { 0 };
 
 	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call), 0);
+	if (data)
+		*data = call.data;
 	return call.id;
 }
 
@@ -43,5 +46,12 @@ void notify_answer(int listener, uint64_t call, int error)
 
 	if (!error)
 		response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response), 0);
+}
+
+void notify_skip(int listener, uint64_t call)
+{
+	struct seccomp_notif_resp response = { .id = call };
+
 	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response), 0);
 }

@@ -5,15 +5,18 @@
  * online and not in the cpuset is a clear no, and stays open. Run with
  * RSEQ_OP_BACKEND=affinity.
  */
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cpus.h"
 #include "cpuset.h"
+#include "notify.h"
 #include "threads.h"
 
 #define RUN_MS	4000
@@ -198,6 +201,50 @@ static void test_list_of_container_online_cpu_eperm(void **state)
 	check_with_list(CPUS "/offline");
 }
 
+/*
+ * The visitor is moved to another CPU before it has run on the CPU of the fence, as a change of a
+ * cpuset may do. Here its sched_setaffinity(2) succeeds without effect, so it stays where it was
+ * created. The fence has to send another visitor.
+ */
+static void *fence_under_filter(void *arg)
+{
+	int *ret = arg;
+
+	pin_to(allowed_cpu(0));
+	ret[1] = notify_install(SYS_sched_setaffinity);
+	ret[0] = rseq_op_fence(allowed_cpu(1));
+	return NULL;
+}
+
+static void test_visitor_elsewhere_another_sent(void **state)
+{
+	int ret[2] = { 1, -2 }, visitors = 0;
+	struct pollfd p = { .events = POLLIN };
+	pthread_t t;
+
+	(void)state;
+	need_affinity();
+	if (nr_allowed_cpus() < 2)
+		skip_because("only one CPU");
+	assert_int_equal(pthread_create(&t, NULL, fence_under_filter, ret), 0);
+	while (__atomic_load_n(&ret[1], __ATOMIC_ACQUIRE) == -2)
+		sleep_ms(1);
+	assert_true(ret[1] >= 0);
+	p.fd = ret[1];
+	while (poll(&p, 1, 1000 * LIMIT_S) == 1 && p.revents & POLLIN) {
+		uint64_t call = notify_wait(ret[1], NULL);
+
+		if (visitors++ == 0)
+			notify_skip(ret[1], call);
+		else
+			notify_answer(ret[1], call, 0);
+	}
+	assert_int_equal(pthread_join(t, NULL), 0);
+	close(ret[1]);
+	assert_int_equal(ret[0], 0);
+	assert_int_equal(visitors, 2);
+}
+
 static void ask_for(const int *cpus, int nr)
 {
 	cpu_set_t set;
@@ -342,6 +389,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_offline_cpu, leave),
 		cmocka_unit_test_teardown(test_outside_of_cpuset_eperm, leave),
 		cmocka_unit_test_teardown(test_list_of_container_online_cpu_eperm, leave),
+		cmocka_unit_test(test_visitor_elsewhere_another_sent),
 		cmocka_unit_test_teardown(test_mask_outlasts_offline_cpu, leave),
 		cmocka_unit_test_teardown(test_cpuset_shrinks_and_grows_under_fences, leave),
 	};

@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 
 #include <rseq_op/lock.h>
 
+#include "notify.h"
 #include "test.h"
 
 #define KILL		(-1)
@@ -356,6 +358,62 @@ static void test_clone_refused(void **state)
 				 GOOD + RSEQ_OP_BACKEND_GUARD);
 }
 
+/*
+ * Another thread of the program, or a handler, may wait for the child that asks: wait4(2) of the
+ * library fails with ECHILD. Here a supervisor makes every second wait4(2) of the program fail so.
+ */
+struct stolen {
+	int listener;
+	pid_t pid;
+};
+
+static void *start_supervised(void *arg)
+{
+	struct stolen *s = arg;
+
+	s->listener = notify_install(SYS_wait4);
+	s->pid = fork();
+	if (!s->pid) {
+		alarm(LIMIT_S);
+		unsetenv("RSEQ_OP_BACKEND");
+		execl("/proc/self/exe", "filters", "work", (char *)NULL);
+		_exit(127);
+	}
+	return NULL;
+}
+
+static int answer_all(int listener)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	int waits = 0;
+
+	while (poll(&p, 1, 1000 * LIMIT_S) == 1 && p.revents & POLLIN) {
+		struct seccomp_data data;
+		uint64_t call = notify_wait(listener, &data);
+
+		notify_answer(listener, call,
+			      data.nr == SYS_wait4 && waits++ % 2 == 0 ? ECHILD : 0);
+	}
+	return waits;
+}
+
+static void test_child_waited_for_by_others_asked_again(void **state)
+{
+	struct stolen s;
+	pthread_t t;
+	int status;
+
+	(void)state;
+	assert_int_equal(pthread_create(&t, NULL, start_supervised, &s), 0);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	assert_true(s.listener >= 0 && s.pid > 0);
+	assert_true(answer_all(s.listener) > 0);
+	assert_int_equal(waitpid(s.pid, &status, 0), s.pid);
+	close(s.listener);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), GOOD + (int)best(RSEQ_OP_BACKEND_MEMBARRIER));
+}
+
 /* The kernel that has no rseq(2) has the rest neither; a filter that refuses all, too. */
 static void test_everything_refused(void **state)
 {
@@ -657,6 +715,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_all_refused),
 		cmocka_unit_test(test_rseq_refused),
 		cmocka_unit_test(test_clone_refused),
+		cmocka_unit_test(test_child_waited_for_by_others_asked_again),
 		cmocka_unit_test(test_everything_refused),
 		cmocka_unit_test(test_refused_later),
 		cmocka_unit_test(test_prctl_refused),

@@ -456,6 +456,32 @@ static void test_stopped_lease_keeps_nobody_waiting(void **state)
 	alarm(0);
 }
 
+/*
+ * rseq_op_fence() takes a lease away: the sequence that has it may run on any CPU, and the fence is
+ * for one.
+ */
+static int fence_meanwhile(int n)
+{
+	const int64_t *tag = &rseq_op_tags()[allowed_cpu(1)];
+
+	if (n)
+		return 0;
+	assert_int_not_equal(__atomic_load_n(tag, __ATOMIC_RELAXED), allowed_cpu(1));
+	assert_int_equal(rseq_op_fence(allowed_cpu(1)), 0);
+	assert_int_equal(__atomic_load_n(tag, __ATOMIC_RELAXED), allowed_cpu(1));
+	return 0;
+}
+
+static void test_fence_takes_lease_away(void **state)
+{
+	(void)state;
+	need_emulation();
+	assert_int_equal(supervise(fetch_from_elsewhere, fence_meanwhile), 0);
+	assert_int_equal(pair[0], 0);
+	assert_int_equal(pair[1], 1);
+	alarm(0);
+}
+
 /* A fence that is refused is the error of the operation: nothing is stored, nothing stays closed. */
 
 static int refuse(int n)
@@ -759,9 +785,14 @@ static void check_restored_elsewhere(void)
 	assert_int_equal(rseq_op(&fence_op, 1, cpu, 0), -ENOTRECOVERABLE);
 	assert_int_equal(rseq_op_fence(cpu), -ENOTRECOVERABLE);
 	assert_int_equal(word, 0);
-	/* A sequence excludes others as before. */
-	assert_int_equal(rseq_op_addv(&word, 1, cpu), 0);
-	assert_int_equal(word, 1);
+	/* A sequence excludes others as before. An operation that is not one fails. */
+	if (getenv("RSEQ_OP_FORCE_FALLBACK")) {
+		assert_int_equal(rseq_op_addv(&word, 1, cpu), -ENOTRECOVERABLE);
+		assert_int_equal(word, 0);
+	} else {
+		assert_int_equal(rseq_op_addv(&word, 1, cpu), 0);
+		assert_int_equal(word, 1);
+	}
 }
 
 static void test_restored_with_other_cpus_enotrecoverable(void **state)
@@ -789,6 +820,7 @@ int main(void)
 		cmocka_unit_test(test_second_fence_refused_no_sequences),
 		cmocka_unit_test(test_waiters_for_a_vector_are_woken),
 		cmocka_unit_test(test_stopped_lease_keeps_nobody_waiting),
+		cmocka_unit_test(test_fence_takes_lease_away),
 		cmocka_unit_test(test_fence_reaches_the_place),
 		cmocka_unit_test(test_refused_fence_is_the_error),
 		cmocka_unit_test(test_handler_interrupts_lease_both_done),

@@ -7,11 +7,17 @@
  * its signals. No test depends on time: each step waits for the state that the previous step must
  * lead to.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -75,7 +81,7 @@ static void *be_owner(void *arg)
 	struct actor *a = arg;
 
 	a->tid = (int)syscall(SYS_gettid);
-	a->listener = notify_install();
+	a->listener = notify_install(0);
 	a->ret = add_both();
 	/* The kernel also wakes waiters when a thread ends, which would hide a missing wake-up. */
 	while (!a->may_end)
@@ -112,7 +118,7 @@ static uint64_t wait_for_owner(struct actor *a)
 	while (a->listener == -2)
 		sleep_ms(1);
 	assert_true(a->listener >= 0);
-	call = notify_wait(a->listener);
+	call = notify_wait(a->listener, NULL);
 	assert_false(open_to_sequences());
 	return call;
 }
@@ -161,7 +167,7 @@ static void let_owner_go_on(struct actor *a, uint64_t call)
 	notify_answer(a->listener, call, 0);
 	/* Where the processor reorders loads the owner calls a second fence: guard.c, A: (e). */
 	if (RSEQ_OP_LOADS_PASS_LOADS)
-		notify_answer(a->listener, notify_wait(a->listener), 0);
+		notify_answer(a->listener, notify_wait(a->listener, NULL), 0);
 }
 
 static void join_owner(struct actor *a)
@@ -358,6 +364,145 @@ static void test_owner_process_killed_fence_ends(void **state)
 	assert_true(open_to_sequences());
 	reap(pid);
 	check_words(0);
+}
+
+/*
+ * The owner's thread alone ends: a filter kills the thread at its fence. The process goes on. The
+ * thread is not joined: no libc can know that it has ended.
+ */
+
+static bool kill_at_fence(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
+}
+
+static void *be_killed(void *arg)
+{
+	struct actor *a = arg;
+
+	a->tid = (int)syscall(SYS_gettid);
+	if (kill_at_fence())
+		add_both();
+	a->ret = 1;	/* it lives */
+	return NULL;
+}
+
+static void wait_until_dead(const struct actor *a)
+{
+	while (!a->tid || !syscall(SYS_tgkill, getpid(), a->tid, 0)) {
+		assert_int_equal(__atomic_load_n(&a->ret, __ATOMIC_RELAXED), 0);
+		sleep_ms(1);
+	}
+}
+
+static void test_owner_thread_killed_others_go_on(void **state)
+{
+	static struct actor owner;
+	int i;
+
+	(void)state;
+	need_emulation();
+	for (i = 0; i < 3; i++) {
+		owner.ret = 0;
+		start(&owner, be_killed);
+		wait_until_dead(&owner);
+		assert_false(open_to_sequences());
+		if (i == 0)
+			assert_int_equal(add_both(), 0);
+		else if (i == 1)
+			assert_int_equal(rseq_op_addv(&words[0], 1, there), 0);
+		else
+			assert_int_equal(rseq_op_fence_all(), 0);
+		assert_true(open_to_sequences());
+	}
+	assert_int_equal(words[0], 2);
+	assert_int_equal(words[1], 2);
+}
+
+/*
+ * A waiter learns that the owner is dead (ESRCH), and before the waiter takes the lock, a second
+ * waiter takes it:
+ *
+ *	first waiter			second waiter
+ *	load lock: dead owner
+ *	FUTEX_LOCK_PI: begins
+ *					takes the lock, is stopped at its fence
+ *	FUTEX_LOCK_PI: ESRCH
+ *	must not take the lock
+ *
+ * notify.h stops the first waiter in FUTEX_LOCK_PI, and answers ESRCH in place of the kernel.
+ */
+
+static void *be_waiter_in_futex(void *arg)
+{
+	struct actor *a = arg;
+
+	a->tid = (int)syscall(SYS_gettid);
+	a->listener = notify_install(SYS_futex);
+	a->ret = add_both();
+	return NULL;
+}
+
+/* The first waiter makes other calls of futex(2), too: with them it accesses operands. */
+static uint64_t wait_for_lock_pi(const struct actor *a)
+{
+	struct seccomp_data data;
+
+	for (;;) {
+		uint64_t call = notify_wait(a->listener, &data);
+
+		assert_int_equal(data.nr, SYS_futex);	/* not membarrier(2): it has the lock */
+		if ((data.args[1] & FUTEX_CMD_MASK) == FUTEX_LOCK_PI)
+			return call;
+		notify_answer(a->listener, call, 0);
+	}
+}
+
+static void answer_all(const struct actor *a)
+{
+	struct pollfd p = { .fd = a->listener, .events = POLLIN };
+
+	while (poll(&p, 1, 1000 * LIMIT_S) == 1 && !(p.revents & POLLHUP))
+		notify_answer(a->listener, notify_wait(a->listener, NULL), 0);
+}
+
+static void test_owner_dead_two_waiters_one_takes_over(void **state)
+{
+	static _Alignas(16) char stack[1 << 16];
+	struct actor first = { 0 }, second = { 0 };
+	uint64_t call, fence;
+	pid_t pid;
+
+	(void)state;
+	need_emulation();
+	pid = start_child(stack, sizeof(stack));
+	wait_for_owner(&child_actor);
+	kill_child(pid);
+	reap(pid);
+	start(&first, be_waiter_in_futex);
+	while (first.listener == -2)
+		sleep_ms(1);
+	call = wait_for_lock_pi(&first);
+	start(&second, be_owner);
+	fence = wait_for_owner(&second);
+	notify_answer(first.listener, call, ESRCH);
+	notify_answer(first.listener, wait_for_lock_pi(&first), 0);
+	let_owner_go_on(&second, fence);
+	answer_all(&first);
+	assert_int_equal(pthread_join(first.thread, NULL), 0);
+	assert_int_equal(first.ret, 0);
+	close(first.listener);
+	join_owner(&second);
+	check_words(2);
 }
 
 /*
@@ -617,6 +762,8 @@ int main(void)
 		cmocka_unit_test_setup(test_owner_process_killed_typed_operation_takes_over,
 				       set_up),
 		cmocka_unit_test_setup(test_owner_process_killed_fence_ends, set_up),
+		cmocka_unit_test_setup(test_owner_thread_killed_others_go_on, set_up),
+		cmocka_unit_test_setup(test_owner_dead_two_waiters_one_takes_over, set_up),
 		cmocka_unit_test_setup(test_owner_id_used_again_waiters_go_on, set_up),
 		cmocka_unit_test_setup(test_fork_guard_owned_by_another_thread_child_goes_on,
 				       set_up),
