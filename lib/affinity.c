@@ -101,7 +101,7 @@ static bool is_offline(int cpu)
 {
 	struct cpus online;
 
-	return cpus_read_sysfs(&online, "devices/system/cpu/online") &&
+	return cpus_read_sysfs(&online, "/devices/system/cpu/online") &&
 	       !cpus_have(&online, cpu);
 }
 

@@ -113,6 +113,12 @@ bool area_rseq_works(void)
 	return ask_rseq() == -EINVAL;
 }
 
+void area_ask(void)
+{
+	if (!libc_registers())
+		ask_rseq();
+}
+
 bool area_rseq_missing(void)
 {
 	return !libc_registers() && ask_rseq() == -ENOSYS;

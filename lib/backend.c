@@ -82,7 +82,7 @@ static _Atomic(const struct choice *) chosen;
 /* Ask once more: a filter may have been installed since the fence was chosen. */
 static bool by_membarrier(void)
 {
-	return fence_method() == FENCE_MEMBARRIER && fence_membarrier_works() && !fence_register();
+	return fence_method() == FENCE_MEMBARRIER && fence_membarrier_still_works() && !fence_register();
 }
 
 static const struct choice *choose_by_fence(void)

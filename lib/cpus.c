@@ -4,14 +4,12 @@
  * _SC_NPROCESSORS_CONF nor the affinity mask will do: the numbers may have gaps, and CPUs
  * may come later.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/vfs.h>
 
 #include "internal.h"
+
+#define PATH_SIZE	64
 
 /*
  * LIST is the kernel's list. GUESS replaces it where it cannot be read, or where another file is
@@ -29,45 +27,17 @@ static _Atomic int source;
 /* Until it is known, no CPU number is out of the range of a table of all. */
 int rseq_op_cpus = RSEQ_OP_CPU_MAX;
 
-/*
- * The file has to be in the same mount as /sys, so another file that is mounted over it, or over a
- * directory on the way, is not opened (EXDEV). openat2(2) needs Linux 5.6, and filters that are
- * older than that refuse it. Then a plain openat(2) opens whatever is there.
- */
-static long open_below_sys(const char *name)
-{
-	const struct open_how how = {
-		.flags = O_RDONLY | O_CLOEXEC,
-		.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS,
-	};
-	long sys = raw_syscall(SYS_openat, AT_FDCWD, (long)"/sys",
-			       O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0, 0);
-	long fd;
-
-	if (sys < 0)
-		return sys;
-	fd = probe(SYS_openat2, sys, (long)name, (long)&how, sizeof(how));
-	if (fd == -ENOSYS || fd == -EPERM)
-		fd = raw_syscall(SYS_openat, sys, (long)name, O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	raw_syscall(SYS_close, sys, 0, 0, 0, 0, 0);
-	return fd;
-}
-
-static bool is_in_sysfs(long fd)
-{
-	struct statfs fs;
-
-	return !probe(SYS_fstatfs, fd, (long)&fs, 0, 0) && fs.f_type == SYSFS_MAGIC;
-}
-
 bool cpus_read_sysfs(struct cpus *cpus, const char *name)
 {
-	long fd = open_below_sys(name);
-	bool read;
+	char path[PATH_SIZE] = "/sys";
+	bool read = false;
+	long fd;
 
+	strcat(path, name);
+	fd = raw_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
 	if (fd < 0)
 		return false;
-	read = is_in_sysfs(fd) && cpus_read(cpus, fd);
+	read = mount_is_sysfs(fd, path, name) && cpus_read(cpus, fd);
 	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
 	return read;
 }
@@ -95,7 +65,7 @@ void cpus_init(void)
 	struct cpus cpus;
 	int n = RSEQ_OP_CPU_MAX;
 
-	if (cpus_read_sysfs(&cpus, "devices/system/cpu/possible")) {
+	if (cpus_read_sysfs(&cpus, "/devices/system/cpu/possible")) {
 		publish(LIST, &cpus);
 	} else {
 		guess(&cpus);

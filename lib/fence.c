@@ -19,10 +19,14 @@ static long membarrier(int cmd, unsigned int flags, int cpu)
 	return raw_syscall(SYS_membarrier, cmd, flags, cpu, 0, 0, 0);
 }
 
-bool fence_membarrier_works(void)
+static bool has_rseq_command(long commands)
 {
-	return probe(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0, 0) >= 0 &&
-	       membarrier(MEMBARRIER_CMD_QUERY, 0, 0) & MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ;
+	return commands >= 0 && commands & MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ;
+}
+
+bool fence_membarrier_still_works(void)
+{
+	return has_rseq_command(probe_again(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0, 0));
 }
 
 static enum fence_method choose(void)
@@ -31,7 +35,7 @@ static enum fence_method choose(void)
 		return FENCE_NOTHING;
 	if (config.backend == RSEQ_OP_BACKEND_AFFINITY)
 		return affinity_works() ? FENCE_AFFINITY : FENCE_NOTHING;
-	if (fence_membarrier_works())
+	if (has_rseq_command(probe(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0, 0)))
 		return FENCE_MEMBARRIER;
 	if (!kernel_probe())
 		return FENCE_KERNEL;
@@ -59,7 +63,7 @@ enum fence_method fence_method(void)
 
 /*
  * Several threads may register the process at once: a second registration does no harm. The call
- * goes through probe(): a filter that kills may have been installed since the library was loaded.
+ * goes through probe_again(): a filter that kills may have been installed since the library was loaded.
  */
 int fence_register(void)
 {
@@ -67,8 +71,8 @@ int fence_register(void)
 	int ret = atomic_load_explicit(&registered, memory_order_relaxed);
 
 	if (ret > 0 && fence_method() == FENCE_MEMBARRIER) {
-		ret = (int)probe(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ,
-				 0, 0, 0);
+		ret = (int)probe_again(SYS_membarrier,
+				       MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0, 0);
 		DELAY_POINT();
 		if (ret != -ENOMEM)	/* temporary: try again */
 			atomic_store_explicit(&registered, ret, memory_order_relaxed);
@@ -95,7 +99,7 @@ static bool has_other_cpus(void)
 	struct cpus possible;
 	int cpu;
 
-	if (!cpus_are_listed() || !cpus_read_sysfs(&possible, "devices/system/cpu/possible"))
+	if (!cpus_are_listed() || !cpus_read_sysfs(&possible, "/devices/system/cpu/possible"))
 		return false;
 	for (cpu = 0; cpu < RSEQ_OP_CPU_MAX; cpu++) {
 		if (cpus_have(&possible, cpu) != cpus_possible(cpu))
@@ -143,6 +147,8 @@ static int fence_by_kernel(struct place at)
 	for (cpu = 0; cpu < rseq_op_cpus && !ret; cpu++) {
 		if (cpus_possible(cpu))
 			ret = kernel_run(NULL, 0, (struct place){ BY_CPU, cpu }, false);
+		if (ret == -EINVAL && !cpus_are_listed())	/* there is no such CPU */
+			ret = 0;
 	}
 	return ret;
 }

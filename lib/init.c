@@ -23,6 +23,7 @@ static void make_ready(void)
 {
 	cpus_init();
 	fence_init();
+	area_ask();
 	if (probe_single_threaded())
 		fence_register();
 	incarnation();		/* asks for madvise(2) */

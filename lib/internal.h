@@ -30,6 +30,9 @@ void restore_signals(const uint64_t *old);
 /* probe.c: the same, of a call that a seccomp filter might kill for. */
 long probe(long nr, long a, long b, long c, long d);
 
+/* The same, if the kernel has said before that it has the call; a filter may have been installed since. */
+long probe_again(long nr, long a, long b, long c, long d);
+
 /* May the kernel be asked when the library is loaded? No filter can kill for it then. */
 bool probe_allowed_at_load(void);
 
@@ -56,6 +59,7 @@ struct place {
 void area_init(void);
 int area_cpu(void);
 int area_index(enum by by);
+void area_ask(void);		/* whether the kernel has rseq(2), where that matters */
 bool area_rseq_works(void);
 bool area_rseq_missing(void);	/* the kernel has no rseq(2), or a filter says so */
 bool area_register_thread(void);
@@ -76,8 +80,11 @@ void cpus_init(void);
 bool cpus_are_listed(void);	/* or guessed */
 bool cpus_possible(int cpu);
 
+/* mounts.c: is the open file, @path, the file @name of sysfs, and no other file mounted there? */
+bool mount_is_sysfs(long fd, const char *path, const char *name);
+
 /*
- * The kernel's own list in /sys/@name. False also if another file is mounted there: a container may
+ * The kernel's own list in /sys@name. False also if another file is mounted there: a container may
  * have a list of its own, which leaves out CPUs that threads of this process run on.
  */
 bool cpus_read_sysfs(struct cpus *cpus, const char *name);
@@ -127,7 +134,7 @@ enum fence_method {
 };
 void fence_init(void);
 enum fence_method fence_method(void);
-bool fence_membarrier_works(void);
+bool fence_membarrier_still_works(void);
 int fence_register(void);
 
 /* Was the process restored on a machine with other CPUs? The backend is not used then. */

@@ -223,7 +223,7 @@ static bool read_nodes(struct cpus *nodes)
 {
 	int node, n = 0;
 
-	if (!cpus_read_sysfs(nodes, "devices/system/node/online"))
+	if (!cpus_read_sysfs(nodes, "/devices/system/node/online"))
 		return false;
 	for (node = 0; node < NODES_MAX; node++)
 		n += cpus_have(nodes, node);

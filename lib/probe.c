@@ -22,6 +22,9 @@
 
 #define OTHER_ERRNO	255
 
+/* What run_child() returns if clone(2) makes no child. */
+#define NO_CHILD	1
+
 /*
  * Find a pattern in /proc/thread-self/status. Returns the character after the pattern, '\0' if the
  * file does not contain the pattern, or -errno if the file cannot be read. A pattern has a newline
@@ -121,10 +124,8 @@ static long wait_for(long pid)
 }
 
 /*
- * Let a child make the call. Returns 0 if the call succeeded there, -errno if it failed, and
- * -EPERM if the filter killed the child, if 100 children could not be waited for, or if clone(2)
- * makes no child. A filter may refuse clone(2) with an error and kill for the call itself, so a
- * call that no child has made counts as refused.
+ * Let a child make the call. Returns 0 if the call succeeded there, -errno if it failed, -EPERM if
+ * the filter killed the child or if 100 children could not be waited for, and NO_CHILD.
  *
  * wait4(2) fails with ECHILD if another thread of the program has waited for the child; or if a
  * signal handler has forked since clone(2), and this is the handler's child. Then a new child has
@@ -143,7 +144,7 @@ static long run_child(long nr, const long args[4], bool quiet)
 			ask_and_exit(nr, args, quiet);
 		restore_signals(&signals);
 		if (pid < 0)
-			return -EPERM;
+			return NO_CHILD;
 		ret = wait_for(pid);
 		if (ret != -ECHILD)
 			return ret;
@@ -151,10 +152,39 @@ static long run_child(long nr, const long args[4], bool quiet)
 	return -EPERM;
 }
 
+static long call(long nr, const long args[4])
+{
+	return raw_syscall(nr, args[0], args[1], args[2], args[3], 0, 0);
+}
+
+/* 0 if the calling thread may make the call itself, or what run_child() returns. */
+static long ask_first(long nr, const long args[4])
+{
+	return has_no_filter() ? 0 : run_child(nr, args, may_be_quiet());
+}
+
+/*
+ * A filter may refuse clone(2) with an error and kill for the call itself. So a call that no child
+ * can make counts as refused.
+ */
 long probe(long nr, long a, long b, long c, long d)
 {
 	const long args[] = { a, b, c, d };
-	long ret = has_no_filter() ? 0 : run_child(nr, args, may_be_quiet());
+	long ret = ask_first(nr, args);
 
-	return ret ? ret : raw_syscall(nr, a, b, c, d, 0, 0);
+	if (ret == NO_CHILD)
+		return -EPERM;
+	return ret ? ret : call(nr, args);
+}
+
+/*
+ * Here the library makes the call also if no child can: the kernel has it, and a filter that the
+ * program has installed since has to allow what the program uses.
+ */
+long probe_again(long nr, long a, long b, long c, long d)
+{
+	const long args[] = { a, b, c, d };
+	long ret = ask_first(nr, args);
+
+	return ret && ret != NO_CHILD ? ret : call(nr, args);
 }

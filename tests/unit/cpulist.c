@@ -3,8 +3,8 @@
  * Lists of CPUs in every form: what the library makes of them, by its own parser; and the
  * library in a process for which such a list stands at /sys/devices/system/cpu/possible.
  */
+#include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +24,7 @@
 #include <rseq_op/buffer.h>
 #include <rseq_op/lock.h>
 #include "cpus.h"
+#include "fake-list.h"
 
 static const struct {
 	const char *list;
@@ -204,17 +205,13 @@ static int work(const char *list)
 	return 0;
 }
 
-/*
- * A child runs this program again, as work(), and the parent answers two of its system calls:
- * openat2(2) gets a file with the list, and fstatfs(2) says that the file is in sysfs.
- */
+/* A child runs this program again, as work(), and the parent opens files for it: fake-list.h. */
 
 static int install_filter(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fstatfs, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -226,35 +223,41 @@ static int install_filter(void)
 			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
 }
 
+static int program = -1;	/* this one, as a file */
+
 static void run_again(const char *list)
 {
 	setenv("RSEQ_OP_BACKEND", "membarrier", 1);
-	execl("/proc/self/exe", "cpulist", list, (char *)NULL);
-	_exit(99);
+	fexecve(program, (char *[]){ (char *)"cpulist", (char *)list, NULL }, environ);
+	_exit(94);
 }
 
-static bool answer_open(int listener, const struct seccomp_notif *call, int list)
+/* False: the call has been interrupted, or the program's memory cannot be read. */
+static bool answer_open(int listener, const struct seccomp_notif *call, const char *list)
 {
-	struct seccomp_notif_addfd addfd = {
-		.id = call->id, .flags = SECCOMP_ADDFD_FLAG_SEND, .srcfd = (uint32_t)list,
+	struct seccomp_notif_addfd addfd = { .id = call->id, .flags = SECCOMP_ADDFD_FLAG_SEND };
+	struct seccomp_notif_resp go_on = {
+		.id = call->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
 	};
+	char path[64] = "";
+	struct iovec here = { path, sizeof(path) - 1 },
+		there = { (void *)(uintptr_t)call->data.args[1], sizeof(path) - 1 };
+	int fd;
+	bool answered;
 
-	return ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) >= 0;
-}
-
-static bool answer_statfs(int listener, const struct seccomp_notif *call)
-{
-	struct statfs fs = { .f_type = SYSFS_MAGIC };
-	struct iovec here = { &fs, sizeof(fs) },
-		there = { (void *)(uintptr_t)call->data.args[1], sizeof(fs) };
-	struct seccomp_notif_resp response = { .id = call->id };
-
-	return process_vm_writev((pid_t)call->pid, &here, 1, &there, 1, 0) == sizeof(fs) &&
-	       !ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+	if (process_vm_readv((pid_t)call->pid, &here, 1, &there, 1, 0) <= 0)
+		return false;
+	fd = fake_list_open(path, list);
+	if (fd < 0)
+		return !ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &go_on);
+	addfd.srcfd = (uint32_t)fd;
+	answered = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) >= 0;
+	close(fd);
+	return answered;
 }
 
 /* Until no process has the filter any more. */
-static bool answer_calls(int listener, int list)
+static bool answer_calls(int listener, const char *list)
 {
 	struct pollfd ready = { .fd = listener, .events = POLLIN };
 
@@ -267,19 +270,9 @@ static bool answer_calls(int listener, int list)
 			return true;
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call))
 			return false;
-		if (call.data.nr == SYS_openat2 ? !answer_open(listener, &call, list) :
-		    !answer_statfs(listener, &call))
+		if (!answer_open(listener, &call, list))
 			return false;
 	}
-}
-
-static int list_file(const char *list)
-{
-	int fd = memfd_create("list", 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, list, strlen(list)), strlen(list));
-	return fd;
 }
 
 static void check_status(pid_t pid)
@@ -312,20 +305,18 @@ static void *start_child(void *arg)
 static void check_with(const char *list)
 {
 	struct child child = { .list = list };
-	int file = list_file(list);
 	bool answered;
 	pthread_t t;
 
 	assert_int_equal(pthread_create(&t, NULL, start_child, &child), 0);
 	assert_int_equal(pthread_join(t, NULL), 0);
 	assert_true(child.listener >= 0 && child.pid > 0);
-	answered = answer_calls(child.listener, file);
+	answered = answer_calls(child.listener, list);
 	if (!answered)
 		kill(child.pid, SIGKILL);
 	check_status(child.pid);
 	assert_true(answered);
 	close(child.listener);
-	close(file);
 }
 
 static void test_library_with_gaps(void **state)
@@ -340,51 +331,79 @@ static void test_library_with_gaps(void **state)
 }
 
 /*
- * Another file is mounted over the list, or another directory over the directory of the list. The
- * library must not believe that file, even if it is a file of sysfs.
+ * What is mounted over the list, over a directory on the way, or on /sys. The library must not
+ * believe another file, even if that is a file of sysfs; but it must believe the kernel's file,
+ * wherever that is mounted.
  */
 #define CPUS	"/sys/devices/system/cpu"
+#define TMP	"/tmp/cpulist.dir"
+#define NO_NAMESPACE	99
 
-static int run_with_mount(const char *from, const char *over)
+static const struct {
+	const char *name;
+	bool believed;
+	const char *mounts;	/* commands of the shell */
+} mounts[] = {
+	{ "another file", false, "mount --bind " TMP "/possible " CPUS "/possible" },
+	{ "another directory", false, "mount --bind " TMP " " CPUS },
+	{ "another file of sysfs", false, "mount --bind " CPUS "/kernel_max " CPUS "/possible" },
+	{ "another directory of sysfs", false, "mount --bind /sys/devices/system /sys" },
+	{ "a tmpfs", false, "mount -t tmpfs tmpfs /sys && mkdir -p " CPUS " && "
+			    "echo 0 > " CPUS "/possible" },
+	{ "a tmpfs without the file", false, "mount -t tmpfs tmpfs /sys" },
+	{ "no /proc", false, "mount -t tmpfs tmpfs /proc" },
+	{ "the same file", true, "mount --bind " CPUS "/possible " CPUS "/possible" },
+	{ "the same directory", true, "mount --bind /sys/devices /sys/devices" },
+	{ "the same file system", true, "mount --bind /sys " TMP "/devices && "
+					"mount --bind " TMP "/devices /sys" },
+	{ "its directory on a tmpfs", true, "mount --bind /sys/devices " TMP "/devices && "
+					    "mount -t tmpfs tmpfs /sys && mkdir /sys/devices && "
+					    "mount --bind " TMP "/devices /sys/devices" },
+};
+
+static int run_with_mounts(size_t i)
 {
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount(from, over, NULL, MS_BIND, NULL))
+	char list[200] = "";
+
+	/* What the kernel says, before anything is mounted over it. */
+	if (mounts[i].believed && !read_from(CPUS "/possible", list, sizeof(list)))
 		return 98;
-	run_again("");
-	return 97;
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return 97;
+	if (system(mounts[i].mounts))
+		return 96;
+	run_again(list);
+	return 95;
 }
 
-static void check_with_mount(const char *from, const char *over)
+static void make_files(void)
 {
-	pid_t pid = fork();
-
-	assert_int_not_equal(pid, -1);
-	if (!pid) {
-		alarm(LIMIT_S);
-		if (unshare(CLONE_NEWNS))
-			_exit(99);
-		_exit(run_with_mount(from, over));
-	}
-	check_status(pid);
+	assert_int_equal(system("rm -rf " TMP " && mkdir -p " TMP "/devices && "
+				"echo 0 > " TMP "/possible"), 0);
 }
 
-static void test_list_of_container_not_believed(void **state)
+static void test_list_of_another_mount_not_believed(void **state)
 {
-	char file[] = "/tmp/cpulist.XXXXXX", dir[] = "/tmp/cpulist.XXXXXX", path[64];
-	int fd = mkstemp(file);
+	size_t i;
 
 	(void)state;
-	assert_true(fd >= 0 && mkdtemp(dir));
-	assert_int_equal(write(fd, "0\n", 2), 2);
-	snprintf(path, sizeof(path), "%s/possible", dir);
-	assert_true(write_to(path, "0\n"));
-	check_with_mount(file, CPUS "/possible");
-	check_with_mount(dir, CPUS);
-	check_with_mount(CPUS "/kernel_max", CPUS "/possible");
-	unlink(path);
-	rmdir(dir);
-	unlink(file);
-	close(fd);
+	make_files();
+	for (i = 0; i < ARRAY_SIZE(mounts); i++) {
+		pid_t pid = fork();
+		int status;
+
+		print_message("# %s\n", mounts[i].name);
+		assert_int_not_equal(pid, -1);
+		if (!pid) {
+			alarm(LIMIT_S);
+			_exit(unshare(CLONE_NEWNS) ? NO_NAMESPACE : run_with_mounts(i));
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (status == NO_NAMESPACE << 8)
+			skip_because("no right to make a mount namespace");
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(system("rm -rf " TMP), 0);
 }
 
 int main(int argc, char **argv)
@@ -393,10 +412,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_library_with_gaps),
-		cmocka_unit_test(test_list_of_container_not_believed),
+		cmocka_unit_test(test_list_of_another_mount_not_believed),
 	};
 
 	if (argc > 1)
 		return work(argv[1]);
+	program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

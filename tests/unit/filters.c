@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <rseq_op/lock.h>
+#include <rseq_op/pool.h>
 
 #include "notify.h"
 #include "test.h"
@@ -273,7 +274,7 @@ static int status_under(const struct refusal *r, const char *what)
 		unsetenv("RSEQ_OP_BACKEND");
 		if (r->calls[0] == SYS_rseq)	/* libc would be killed first */
 			setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
-		if (install(r))
+		if (!(r->calls[0] || r->no_children) || install(r))
 			execl("/proc/self/exe", "filters", what, (char *)NULL);
 		_exit(127);
 	}
@@ -347,8 +348,8 @@ static void test_clone_refused(void **state)
 		{ .no_children = EPERM },
 		{ .no_children = ENOSYS, .calls = { NR_CPU_OPV }, .how = ENOSYS },
 		{ .no_children = EPERM, .calls = { NR_CPU_OPV, SYS_membarrier }, .how = KILL },
-		{ .no_children = EPERM, .calls = { SYS_openat2, SYS_fstatfs, SYS_sched_setaffinity,
-						   SYS_sched_getaffinity }, .how = KILL },
+		{ .no_children = EPERM, .how = KILL,
+		  .calls = { SYS_sched_setaffinity, SYS_sched_getaffinity } },
 	};
 	size_t i;
 
@@ -356,6 +357,49 @@ static void test_clone_refused(void **state)
 	for (i = 0; i < ARRAY_SIZE(refusals); i++)
 		assert_int_equal(status_under(&refusals[i], "work"),
 				 GOOD + RSEQ_OP_BACKEND_GUARD);
+}
+
+/*
+ * A program that sandboxes itself before its first operation that needs the backend. The library was
+ * loaded without a filter, so the kernel has said what it has.
+ */
+static int work_sandboxed(void)
+{
+	const struct refusal r = { .no_children = EPERM };
+
+	return install(&r) ? work() : 127;
+}
+
+/* After the backend is chosen, the library makes no child; nor do pools. */
+static int work_alone(void)
+{
+	const struct refusal r = { .no_children = KILL };
+	struct rseq_op_pool *pool;
+	void *item;
+	int i;
+
+	rseq_op_backend(NULL);
+	if (!install(&r))
+		return 127;
+	if (rseq_op_pool_create(&pool, RSEQ_OP_STRIDE / 2, 0))
+		return 6;
+	for (i = 0; i < 5; i++) {	/* several ranges */
+		if (rseq_op_pool_alloc(pool, &item))
+			return 7;
+	}
+	rseq_op_pool_destroy(pool);
+	return work();
+}
+
+static void test_clone_refused_after_load_library_works(void **state)
+{
+	static const struct refusal none;
+
+	(void)state;
+	assert_int_equal(status_under(&none, "sandboxed"),
+			 GOOD + (int)RSEQ_OP_BACKEND_MEMBARRIER);
+	assert_int_equal(status_under(&none, "alone"),
+			 GOOD + (int)best(RSEQ_OP_BACKEND_MEMBARRIER));
 }
 
 /*
@@ -715,6 +759,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_all_refused),
 		cmocka_unit_test(test_rseq_refused),
 		cmocka_unit_test(test_clone_refused),
+		cmocka_unit_test(test_clone_refused_after_load_library_works),
 		cmocka_unit_test(test_child_waited_for_by_others_asked_again),
 		cmocka_unit_test(test_everything_refused),
 		cmocka_unit_test(test_refused_later),
@@ -737,6 +782,10 @@ int main(int argc, char **argv)
 		return work_limited();
 	if (argc > 1 && !strcmp(argv[1], "trapped"))
 		return work_trapped();
+	if (argc > 1 && !strcmp(argv[1], "sandboxed"))
+		return work_sandboxed();
+	if (argc > 1 && !strcmp(argv[1], "alone"))
+		return work_alone();
 	if (argc > 1 && !strcmp(argv[1], "work"))
 		return work();
 	filter_at_start = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;

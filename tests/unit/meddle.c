@@ -4,7 +4,6 @@
  * carried out, and changes data just then, or refuses it.
  */
 #include <linux/filter.h>
-#include <linux/magic.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -15,10 +14,10 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fake-list.h"
 #include "threads.h"
 
 /* What is done at the n-th call: 0, an errno to refuse it with, or INTERRUPTED. */
@@ -48,9 +47,8 @@ static int install_filter(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CPU_OPV, 6, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 5, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fstatfs, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CPU_OPV, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 4, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 4),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 1, 0),
@@ -67,10 +65,7 @@ static int install_filter(void)
 			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
 }
 
-/*
- * Calls that are not counted: registrations for fences; and the list of possible CPUs that a file is
- * opened for, whose file system is then asked for.
- */
+/* Calls that are not counted: registrations for fences, and files that are opened. */
 static int registrations;
 static const char *possible_cpus;	/* what is read as that list, or NULL: what is there */
 
@@ -78,31 +73,16 @@ static const char *possible_cpus;	/* what is read as that list, or NULL: what is
 static bool replace_file(int listener, const struct seccomp_notif *call)
 {
 	struct seccomp_notif_addfd addfd = { .id = call->id, .flags = SECCOMP_ADDFD_FLAG_SEND };
-	struct seccomp_notif_resp response = { .id = call->id };
-	int fd;
+	int fd = -1;
 
-	if (!possible_cpus)
+	if (possible_cpus)
+		fd = fake_list_open((const char *)(uintptr_t)call->data.args[1], possible_cpus);
+	if (fd < 0)
 		return false;
-	if (call->data.nr == SYS_fstatfs) {
-		((struct statfs *)(uintptr_t)call->data.args[1])->f_type = SYSFS_MAGIC;
-		assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response), 0);
-		return true;
-	}
-	assert_string_equal((const char *)(uintptr_t)call->data.args[1],
-			    "devices/system/cpu/possible");
-	fd = memfd_create("possible", 0);
-	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, possible_cpus, strlen(possible_cpus), 0),
-			 strlen(possible_cpus));
 	addfd.srcfd = (uint32_t)fd;
 	assert_true(ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd) >= 0);
 	close(fd);
 	return true;
-}
-
-static bool opens_list(const struct seccomp_notif *call)
-{
-	return call->data.nr == SYS_openat2 || call->data.nr == SYS_fstatfs;
 }
 
 static bool is_counted(const struct seccomp_notif *call)
@@ -111,7 +91,7 @@ static bool is_counted(const struct seccomp_notif *call)
 		call->data.args[0] == MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ;
 
 	registrations += registration;
-	return !registration && !opens_list(call);
+	return !registration && call->data.nr != SYS_openat;
 }
 
 static struct seccomp_data last_call;	/* that was counted */
@@ -124,7 +104,7 @@ static void answer(int listener, int *n, meddle_fn meddle)
 	int error = 0;
 
 	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call), 0);
-	if (opens_list(&call) && replace_file(listener, &call))
+	if (call.data.nr == SYS_openat && replace_file(listener, &call))
 		return;
 	response.id = call.id;
 	if (is_counted(&call)) {
