@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
- * struct rseq of each thread: libc's where libc has registered one, the library's own
- * otherwise.
+ * The struct rseq of each thread, and its registration with the kernel.
  *
- * The choice does not change: sequences find struct rseq at one offset from the thread
- * pointer. The library's own lies in the static TLS block. There glibc gives a library that
- * dlopen() opens only a few dozen bytes, aligned to at most 32 bytes in some releases. So the
- * library registers the original 32 bytes, whatever the kernel offers: every kernel accepts
- * them, some environments (rr, gVisor) accept nothing else, and the fields that the library
- * reads lie within. The area is not unregistered: the TLS block outlives the last instruction
- * of its thread in user space, and the library is linked so that it is not unloaded.
+ * libc registers each thread (glibc 2.35 and later, unless the program is run with
+ * GLIBC_TUNABLES=glibc.pthread.rseq=0), or the library does at the first operation of the thread.
+ * glibc reserves the memory in both cases. For other C libraries the library has a thread-local
+ * variable. It lies in the static TLS block, since sequences find struct rseq at one offset from the
+ * thread pointer, and there dlopen() has only a few dozen bytes left, aligned to at most 32 bytes
+ * in some releases of glibc.
+ *
+ * So the library registers the original 32 bytes, whatever the kernel offers. Every kernel accepts
+ * them, some environments (rr, gVisor) accept nothing else, and the fields that the library reads
+ * lie within. The library never unregisters them: the memory outlives the last instruction of its
+ * thread in user space, and the library is linked so that it is not unloaded.
  */
 #include <errno.h>
 #include <linux/rseq.h>
@@ -40,21 +43,41 @@ _Static_assert(sizeof(struct area) == AREA_SIZE, "what is registered");
 _Static_assert(offsetof(struct rseq, cpu_id) == 4 && offsetof(struct rseq, rseq_cs) == 8,
 	       "the layout that the sequences and struct area rely on");
 
+ptrdiff_t rseq_op_cid_offset;
+
+#ifdef RSEQ_OP_OWN_AREA
 static __thread struct area own __attribute__((tls_model("initial-exec"))) = {
 	.cpu_id = RSEQ_CPU_ID_UNINITIALIZED,
 };
 
-/* glibc 2.35 and later; a size of 0 says that nothing is registered. */
+ptrdiff_t rseq_op_offset;
+
+/* The library may have been built with an older glibc than it runs with. */
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
-
-ptrdiff_t rseq_op_offset;
-ptrdiff_t rseq_op_cid_offset;
 
 static bool libc_registers(void)
 {
 	return &__rseq_size && __rseq_size;
 }
+
+static void find_area(void)
+{
+	rseq_op_offset = libc_registers() ? __rseq_offset :
+		(char *)&own - rseq_op_thread_pointer();
+}
+#else
+extern const unsigned int __rseq_size;
+
+static bool libc_registers(void)
+{
+	return __rseq_size;
+}
+
+static void find_area(void)
+{
+}
+#endif
 
 /* 0 where the kernel does not say. getauxval() sets errno then. */
 static unsigned long feature_size(void)
@@ -70,22 +93,19 @@ void area_init(void)
 {
 	unsigned long size = feature_size();
 
-	if (libc_registers())
-		rseq_op_offset = __rseq_offset;
-	else
-		rseq_op_offset = (char *)&own - rseq_op_thread_pointer();
+	find_area();
 	/*
 	 * A kernel that has no IDs leaves the word alone: a CPU's number will do as well, the one
 	 * that is 0, as an ID would be, in a thread that is not registered.
 	 */
-	rseq_op_cid_offset = rseq_op_offset + (ptrdiff_t)(size >= CID_END ?
+	rseq_op_cid_offset = RSEQ_OP_OFFSET + (ptrdiff_t)(size >= CID_END ?
 		offsetof(struct area, mm_cid) : offsetof(struct area, cpu_id_start));
 }
 
 /* The CPU that the calling thread runs on, < 0 where it is not registered. */
 int area_cpu(void)
 {
-	return rseq_op_area_int(rseq_op_offset + (ptrdiff_t)offsetof(struct area, cpu_id));
+	return rseq_op_area_int(RSEQ_OP_OFFSET + (ptrdiff_t)offsetof(struct area, cpu_id));
 }
 
 int area_index(enum by by)
@@ -131,11 +151,12 @@ bool area_rseq_missing(void)
 bool area_register_thread(void)
 {
 	static __thread bool tried __attribute__((tls_model("initial-exec")));
+	long area = (long)(rseq_op_thread_pointer() + RSEQ_OP_OFFSET);
 
 	if (libc_registers() || tried)
 		return false;
 	tried = true;
 	DELAY_POINT();
 	return area_rseq_works() &&
-	       !raw_syscall(SYS_rseq, (long)&own, AREA_SIZE, 0, RSEQ_OP_SIG, 0, 0);
+	       !raw_syscall(SYS_rseq, area, AREA_SIZE, 0, RSEQ_OP_SIG, 0, 0);
 }

@@ -18,7 +18,7 @@
 
 #undef RSEQ_OP_IN_CPU
 #define RSEQ_OP_IN_CPU(cpu, tags)						\
-	[rseq] "r" (rseq_op_offset), [index] "r" (cpu)
+	[rseq] "r" (RSEQ_OP_OFFSET), [index] "r" (cpu)
 
 #define RSEQ_OP_NAME(op)	bare_##op
 #define RSEQ_OP_T		intptr_t

@@ -84,11 +84,26 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /*
- * The calling thread's struct rseq, and in it the word with the concurrency ID, relative
- * to the thread pointer; not an interface. Not const, though the library stores them only once:
- * a thread may have been started before, and must not go on with what they were then.
+ * RSEQ_OP_OFFSET is the offset of the calling thread's struct rseq from the thread pointer; not an
+ * interface. glibc 2.35 and later reserve room for struct rseq in each thread, whether they
+ * register it or not. They set __rseq_offset before any code of the program runs, so the compiler
+ * may load it once and keep it. Other C libraries reserve no room: then struct rseq is a
+ * thread-local variable of the library. Its offset is not const, although the library stores it
+ * only once: a thread that was started before that must load the offset again.
+ *
+ * rseq_op_cid_offset is the offset of the word with the concurrency ID; not an interface.
  */
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+# if __GLIBC_PREREQ(2, 35)
+#  define RSEQ_OP_OFFSET	__rseq_offset
+extern const ptrdiff_t __rseq_offset;
+# endif
+#endif
+#ifndef RSEQ_OP_OFFSET
+# define RSEQ_OP_OFFSET		rseq_op_offset
+# define RSEQ_OP_OWN_AREA
 extern ptrdiff_t rseq_op_offset;
+#endif
 extern ptrdiff_t rseq_op_cid_offset;
 
 /* Between the steps of a sequence: tests define it as something that takes time. */
@@ -149,12 +164,13 @@ static inline int rseq_op_not_negative(int n)
  * A hint: the thread may be elsewhere when the caller looks at it. Using it for
  * an operation is correct all the same.
  *
- * Return: its number, 0 to rseq_op_nr_cpus() - 1; 0 in a thread that is not
- * registered with rseq(2), as it may be until its first operation. Never fails.
+ * Return: its number, 0 to rseq_op_nr_cpus() - 1. In a thread that is not registered with
+ * rseq(2), as it may be until its first operation: 0, or the number that an earlier thread left,
+ * whose stack the thread has got. Never fails.
  */
 static inline int rseq_op_current_cpu(void)
 {
-	return rseq_op_not_negative(rseq_op_area_int(rseq_op_offset));
+	return rseq_op_not_negative(rseq_op_area_int(RSEQ_OP_OFFSET));
 }
 
 /**
@@ -167,8 +183,8 @@ static inline int rseq_op_current_cpu(void)
  * rseq_op_current_cpu(), the ID is a hint. A kernel before 6.3 has no such IDs: then it is the
  * CPU's number.
  *
- * Return: 0 to rseq_op_nr_cpus() - 1; 0 in a thread that is not registered with
- * rseq(2), as it may be until its first operation. Never fails.
+ * Return: 0 to rseq_op_nr_cpus() - 1; in a thread that is not registered, as
+ * rseq_op_current_cpu(). Never fails.
  */
 static inline int rseq_op_current_cid(void)
 {

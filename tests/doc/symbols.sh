@@ -63,7 +63,8 @@ expanded() { cc -E -P -Iinclude -xc "${headers[0]}" | grep -oE "\brseq_op_$1[a-z
 
 defined() { awk '$2 != "U" && $2 != "w" && $2 != "A" && NF == 3 { sub(/@.*/, "", $3); print $3 }' | sort; }
 
-declarations > "$dir/declarations"
+# libc defines __rseq_offset; where it does not, the library defines rseq_op_offset.
+declarations | grep -vE ' (__rseq_offset|rseq_op_offset)$' > "$dir/declarations"
 of() { awk -v kind="$1" '$1 == kind { print $2 }' "$dir/declarations" | sort; }
 
 typed_documented > "$dir/typed_documented"
@@ -75,7 +76,7 @@ of internal > "$dir/named_internal"
 comm -23 "$dir/named_internal" "$dir/inline" > "$dir/internal"
 # The map has one pattern for the slow paths.
 { cat "$dir/public_symbols" "$dir/internal"; echo 'rseq_op_slow_*'; } | sort > "$dir/map_expected"
-sed -n '/global:/,/local:/ s/^\t\(rseq_op[a-z0-9_]*[*]*\);$/\1/p' "$map" | sort > "$dir/map"
+sed -n '/global:/,/local:/ s/^\t\(rseq_op[a-z0-9_]*[*]*\);$/\1/p' "$map" | grep -vx rseq_op_offset | sort > "$dir/map"
 { cat "$dir/public_symbols" "$dir/internal"; expanded slow_; } | sort > "$dir/symbols"
 nm -D build/librseq_op.so | defined > "$dir/shared"
 nm -g build/librseq_op.a | defined > "$dir/static"

@@ -11,7 +11,8 @@ library=${1-build/librseq_op.so}
 # The program header: TLS offset, two addresses, size in file, size in memory, flags, alignment.
 read -r _ _ _ _ _ size _ align <<< "$(readelf -lW "$library" | grep '^ *TLS ')"
 
-expect "alignment of the TLS block" 32 "$((${align:-0}))"
+expect "an alignment of at most 32" yes \
+	"$([ "$((${align:-99}))" -le 32 ] && echo yes || echo "${align:-none}")"
 expect "a size of 1 to 64 bytes" yes \
 	"$([ "$((${size:-0}))" -ge 1 ] && [ "$((${size:-0}))" -le 64 ] && echo yes || echo "${size:-none}")"
 expect "no call of __tls_get_addr(), no descriptor" "" \

@@ -120,7 +120,7 @@ static void test_operations_every_cpu(void **state)
 /* Where the kernel, or valgrind, has no rseq(2), the numbers are 0. */
 static void need_registration(void)
 {
-	char *area = rseq_op_thread_pointer() + rseq_op_offset;
+	char *area = rseq_op_thread_pointer() + RSEQ_OP_OFFSET;
 
 	v = 0;
 	assert_int_equal(rseq_op_addv(&v, 1, 0), 0);	/* registers the thread, if that can be */

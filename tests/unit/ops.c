@@ -19,7 +19,6 @@
 #endif
 
 /* glibc 2.35 and later; a size of 0 says that it registers no thread. */
-extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
 /* More than 32 bits, where a word has more. */
@@ -376,17 +375,22 @@ static uint64_t by_backend(const struct rseq_op_stats *s)
  */
 static void check_unregistered(void)
 {
-	int cpu = allowed_cpu(nr_allowed_cpus() - 1), i;
+	int cpu = allowed_cpu(nr_allowed_cpus() - 1), cid = rseq_op_current_cid(), i;
 	struct rseq_op_stats before, after;
 	intptr_t words[3] = { 0, 0, 0 };
 
-	assert_int_equal(rseq_op_current_cpu(), 0);
-	assert_int_equal(rseq_op_current_cid(), 0);
+	if (libc_registers()) {
+		assert_int_equal(rseq_op_current_cpu(), 0);
+		assert_int_equal(rseq_op_current_cid(), 0);
+	}
+	/* Otherwise another thread may have left them there: glibc reuses stacks. */
+	assert_in_range(rseq_op_current_cpu(), 0, rseq_op_nr_cpus() - 1);
+	assert_in_range(cid, 0, rseq_op_nr_cpus() - 1);
 	rseq_op_stats(&before, sizeof(before));
 	for (i = 0; i < ADDS; i++) {
 		assert_int_equal(rseq_op_addv(&words[0], 1, allowed_cpu(0)), 0);
 		assert_int_equal(rseq_op_addv(&words[1], 1, cpu), 0);
-		assert_int_equal(rseq_op_addv_cid(&words[2], 1, 0), 0);
+		assert_int_equal(rseq_op_addv_cid(&words[2], 1, cid), 0);
 	}
 	rseq_op_stats(&after, sizeof(after));
 	for (i = 0; i < 3; i++)
@@ -408,7 +412,7 @@ static void check_unregistered(void)
  */
 static void test_unregistered_thread_counts_unregistered(void **state)
 {
-	struct rseq *area = (struct rseq *)(rseq_op_thread_pointer() + rseq_op_offset);
+	struct rseq *area = (struct rseq *)(rseq_op_thread_pointer() + RSEQ_OP_OFFSET);
 	int32_t *cid = (int32_t *)(rseq_op_thread_pointer() + rseq_op_cid_offset);
 	static const int32_t left_by_kernel[] = { 0, -1, INT32_MIN };
 	size_t k;
@@ -455,20 +459,41 @@ static void test_backend_guard_counts_closed(void **state)
 	unpin();
 }
 
-/* A new thread, which is pinned to the last CPU. */
+static int cpu_id_of_thread(void)
+{
+	return *(volatile int *)(void *)(rseq_op_thread_pointer() + RSEQ_OP_OFFSET + 4);
+}
+
+/*
+ * A new thread that neither libc nor the library has registered, where libc does not register all.
+ * glibc 2.35 and later register a thread whose creator is registered in the area of glibc, and the
+ * library registers in that area. So the creator is another thread, which is registered no more.
+ */
+static void *create_and_join(void *arg)
+{
+	void *(*run)(void *arg) = *(void *(**)(void *))arg;
+	struct rseq *area = (struct rseq *)(rseq_op_thread_pointer() + RSEQ_OP_OFFSET);
+	pthread_t t;
+	void *failed;
+
+	if (!libc_registers() && cpu_id_of_thread() >= 0) {
+		assert_int_equal(syscall(SYS_rseq, area, libc_rseq_size(), RSEQ_FLAG_UNREGISTER,
+					 RSEQ_OP_SIG), 0);
+		area->cpu_id = (uint32_t)RSEQ_CPU_ID_REGISTRATION_FAILED;
+	}
+	assert_int_equal(pthread_create(&t, NULL, run, NULL), 0);
+	assert_int_equal(pthread_join(t, &failed), 0);
+	return failed;
+}
+
 static void in_thread(void *(*run)(void *arg))
 {
 	pthread_t t;
 	void *failed;
 
-	assert_int_equal(pthread_create(&t, NULL, run, NULL), 0);
+	assert_int_equal(pthread_create(&t, NULL, create_and_join, &run), 0);
 	assert_int_equal(pthread_join(t, &failed), 0);
 	assert_null(failed);
-}
-
-static int cpu_id_of_thread(void)
-{
-	return *(volatile int *)(void *)(rseq_op_thread_pointer() + rseq_op_offset + 4);
 }
 
 static void *first_operation(void *arg)
@@ -488,7 +513,8 @@ static void *first_operation(void *arg)
 	assert_int_equal(rseq_op(stores, 2, cpu, 0), 0);
 	assert_int_equal(rseq_op_fence(cpu), 0);
 	assert_int_equal(rseq_op_fence_all(), 0);
-	assert_int_equal(rseq_op_current_cpu(), libc_registers() ? cpu : 0);
+	if (libc_registers())
+		assert_int_equal(rseq_op_current_cpu(), cpu);
 	assert_true(libc_registers() || cpu_id_of_thread() < 0);
 	rseq_op_stats(&before, sizeof(before));
 	assert_int_equal(rseq_op_addv(&word, 1, cpu), 0);
@@ -534,7 +560,7 @@ static void test_current_cid_is_the_kernels(void **state)
 	(void)state;
 	pin_to(cpu);
 	assert_int_equal(rseq_op_addv(&mem.v, 1, cpu), 0);	/* registers the thread */
-	area = rseq_op_thread_pointer() + (libc_registers() ? __rseq_offset : rseq_op_offset);
+	area = rseq_op_thread_pointer() + RSEQ_OP_OFFSET;
 	do {
 		expected = getauxval(AT_RSEQ_FEATURE_SIZE) >= 28 ?
 			*(volatile int *)(void *)(area + 24) : cpu;

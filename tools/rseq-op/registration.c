@@ -60,7 +60,7 @@ static const char *owner(uint64_t pointer)
 		return "nobody";
 	if (&__rseq_size && __rseq_size && pointer == (uintptr_t)(tp + __rseq_offset))
 		return "glibc";
-	if (pointer == (uintptr_t)(tp + rseq_op_offset))
+	if (pointer == (uintptr_t)(tp + RSEQ_OP_OFFSET))
 		return "library";
 	return "another";
 }

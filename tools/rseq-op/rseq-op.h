@@ -75,7 +75,7 @@ struct check check_single_step(void);
 
 static inline int area_cpu(void)
 {
-	return rseq_op_area_int(rseq_op_offset + 4);
+	return rseq_op_area_int(RSEQ_OP_OFFSET + 4);
 }
 
 #endif /* RSEQ_OP_TOOL_H */

@@ -47,7 +47,7 @@ bool spin_until_aborted(struct spin *spin)
 		ADDRESSES
 		RSEQ_OP_ASM_END
 		: /* no outputs */
-		: [rseq] "r" (rseq_op_offset), [spin] "r" (spin)
+		: [rseq] "r" (RSEQ_OP_OFFSET), [spin] "r" (spin)
 		: RSEQ_OP_CLOBBERS
 		: aborted, elsewhere);
 	__builtin_unreachable();

@@ -219,11 +219,11 @@ static inline ptrdiff_t rseq_op_loaded(ptrdiff_t value)
 }
 
 #define RSEQ_OP_IN_CPU(cpu, tags_)					\
-	[rseq] "rm" (rseq_op_offset), [index] "rmi" (cpu), [tags] "rmi" (tags_)
+	[rseq] "rm" (RSEQ_OP_OFFSET), [index] "rmi" (cpu), [tags] "rmi" (tags_)
 #define RSEQ_OP_IN_CID(cid_, tags_)					\
 	RSEQ_OP_IN_CPU(cid_, tags_), [cid] "rm" (rseq_op_loaded(rseq_op_cid_offset))
 #define RSEQ_OP_IN_LEASE(lease_, tag_)					\
-	[rseq] "rm" (rseq_op_offset),					\
+	[rseq] "rm" (RSEQ_OP_OFFSET),					\
 	[lease] "rm" (rseq_op_loaded((ptrdiff_t)((lease_) >> 32))), [tag] "rmi" (tag_)
 #define RSEQ_OP_IN_MEM(name, p)		[name] "rmi" (p)
 #define RSEQ_OP_IN_WORD(name, value)	[name] "rmi" (value)

@@ -258,11 +258,11 @@
  * word used in a move.
  */
 #define RSEQ_OP_IN_CPU(cpu, tags_)					\
-	[rseq] "r" (rseq_op_offset), [index] "er" ((int64_t)(cpu)), [tags] "r" (tags_)
+	[rseq] "r" (RSEQ_OP_OFFSET), [index] "er" ((int64_t)(cpu)), [tags] "r" (tags_)
 #define RSEQ_OP_IN_CID(cid_, tags_)					\
 	RSEQ_OP_IN_CPU(cid_, tags_), [cid] "r" (rseq_op_cid_offset)
 #define RSEQ_OP_IN_LEASE(lease_, tag_)					\
-	[rseq] "r" (rseq_op_offset), [lease] "r" (lease_), [tag] "r" (tag_)
+	[rseq] "r" (RSEQ_OP_OFFSET), [lease] "r" (lease_), [tag] "r" (tag_)
 #define RSEQ_OP_IN_MEM(name, p)		[name] "m" (*(p))
 #define RSEQ_OP_IN_WORD(name, value)	[name] "er" (value)
 #define RSEQ_OP_IN_EXPECT(name, value)	[name] "r" (value)
