@@ -5,32 +5,60 @@
 #include "internal.h"
 
 /*
- * A vector that one sequence can run: comparisons of words, then a store. What the
- * sequence reads is laid out for it here, and known to arch/ by its offsets in words.
+ * A program is an operation in the form that one sequence can run, whatever the operation: steps
+ * that compare words or copy bytes, and a last step, which stores a word and so commits. The
+ * sequence (program.c, and RSEQ_OP_ASM_RUN_STEPS and RSEQ_OP_ASM_COMMIT_LAST in arch/) knows the
+ * layout.
+ *
+ * A step may copy into the program itself, for example into the address of a later step. That is
+ * how an operation follows pointers.
  */
-struct program {
-	/* The store: *to = ((*from & keep) ^ flip) + plus. */
-	struct {
-		const void *from;
-		uintptr_t keep, flip, plus;
-		void *to;
-	} last;
-	struct step *end;
-	struct step *at;	/* how far the sequence got */
-	/* Stop where (*a == *b) != equal. */
-	struct step {
-		const void *a, *b;
-		uintptr_t equal;
-	} steps[CPU_OP_VEC_LEN_MAX];
-	uint32_t len;		/* of every word */
-	bool release;
+struct step {
+	uintptr_t a, offset;	/* the first operand: the address is the sum */
+	uintptr_t b;		/* the address of the second operand */
+	intptr_t kind;		/* STEP_DIFFER, STEP_EQUAL or STEP_COPY() */
 };
 
-/* Make one of a vector; false if it has another shape. */
-bool program_make(struct program *p, const struct cpu_op *ops, unsigned int nr_ops);
+/* Go on if the two words differ, or are equal. */
+#define STEP_DIFFER	0
+#define STEP_EQUAL	1
+/* Copy len bytes, at least one, from the first operand to the second. */
+#define STEP_COPY(len)	(-(intptr_t)(len))
 
-/* An attempt: as those of the typed operations. */
-int program_attempt(struct program *p, int cpu, const int64_t *tags);
+struct program {
+	/* The last step: *to = ((*(from + offset) & keep) ^ flip) + plus. */
+	struct {
+		uintptr_t from, offset, keep, flip, plus, to;
+	} last;
+	struct step *end;
+	struct step *at;	/* the sequence stores here how far it got */
+	struct step *begin;
+	uint32_t len;		/* of every word that is compared, and of the last one */
+	bool release;		/* the last store is a release */
+};
+
+/*
+ * Make a program of a vector of the caller's own: comparisons of words, and then the only store.
+ * Returns false if the vector has another form; then only a backend can run it.
+ * There is room for a step for each operation but the last at @steps.
+ */
+bool program_of_vector(struct program *p, struct step *steps, const struct cpu_op *ops,
+		       unsigned int nr_ops);
+
+/*
+ * Make a program of the vector of a typed operation. It may also store before the last operation:
+ * to memory of the caller's own, or that nobody reads before the last store. If the first operation
+ * is a fence, the last store is a release.
+ */
+bool program_of_typed(struct program *p, struct step *steps, const struct cpu_op *ops,
+		      unsigned int nr_ops);
+
+/*
+ * Make one attempt: by the tags of all CPUs, or of all concurrency IDs; or by the one tag that is a
+ * lease. Returns 0 if the program has committed, the number of the comparison that stopped it,
+ * counted from 1, RSEQ_OP_ABORTED or RSEQ_OP_ELSEWHERE.
+ */
+int program_attempt(struct program *p, struct place at, const int64_t *tags);
 int program_leased(struct program *p, int64_t lease, const int64_t *tag);
 
 #endif /* PROGRAM_H */

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where an operation goes on when its sequence did not do it: a bounded number of
- * further attempts, where that has a chance; then the backend, and why is counted.
+ * Where an operation goes on when its sequence did not commit: a bounded number of further attempts,
+ * where one may succeed; then an attempt by lease (guard.c, F); then the backend. The reason for the
+ * backend is counted.
  */
 #include <errno.h>
 
 #include "slow.h"
 #include "usdt.h"
 
-struct slow slow_begin(enum by by, int index, int outcome, uintptr_t site)
+struct slow slow_begin(struct place at, int outcome, uintptr_t site)
 {
 	library_ready();
 	return (struct slow){
-		.at = { by, index }, .site = site, .tags = guard_tags(by), .outcome = outcome,
+		.at = at, .site = site, .tags = guard_tags(at.by), .outcome = outcome,
 	};
 }
 
@@ -60,7 +61,8 @@ static bool valid(struct place at)
 		at.index >= 0 && at.index < rseq_op_cpus;
 }
 
-bool slow_retry(struct slow *s)
+/* Is another attempt worth while? If not, the outcome or the reason is final. */
+static bool retry(struct slow *s)
 {
 	if (s->outcome >= 0)
 		return false;
@@ -127,28 +129,33 @@ static bool may_lease(const struct slow *s)
 	       (s->reason == COUNT_REMOTE || s->reason == COUNT_CLOSED);
 }
 
-static bool begin_lease(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops)
+void slow_try(struct slow *s, struct program *p)
 {
-	if (!may_lease(s))
-		return false;
-	entered_backend(s);
-	if (!membarrier_lease(ops, nr_ops, s->at, &s->lease))
-		return false;
-	s->leasing = true;
-	return true;
+	while (retry(s))
+		s->outcome = program_attempt(p, s->at, s->tags);
 }
 
-bool slow_lease(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops)
+void slow_try_by_lease(struct slow *s, struct program *p, const struct cpu_op *ops,
+		       unsigned int nr_ops, bool (*allowed)(const intptr_t *args),
+		       const intptr_t *args)
 {
+	int64_t lease;
+
 	DELAY_POINT();
-	if (!s->leasing)
-		return begin_lease(s, ops, nr_ops);
-	if (s->outcome == RSEQ_OP_ABORTED && retry_aborted(s))
-		return true;
-	membarrier_end_lease(s->at, s->lease, !s->outcome);
+	if (!may_lease(s))
+		return;
+	entered_backend(s);
+	if (!membarrier_lease(ops, nr_ops, s->at, &lease))
+		return;
+	do {
+		DELAY_POINT();
+		s->outcome = !allowed || allowed(args) ?
+			program_leased(p, lease, &s->tags[s->at.index]) : RSEQ_OP_ELSEWHERE;
+		DELAY_POINT();
+	} while (s->outcome == RSEQ_OP_ABORTED && retry_aborted(s));
+	membarrier_end_lease(s->at, lease, !s->outcome);
 	if (s->outcome >= 0)
 		left_backend(s, s->outcome);
-	return false;
 }
 
 int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops)
@@ -159,90 +166,3 @@ int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops)
 		return -EINVAL;
 	return slow_backend(s, ops, nr_ops, true);
 }
-
-/*
- * The operations as vectors
- */
-
-/* Those with an address and a number have one layout. */
-static struct cpu_op number(int op, void *p, uint32_t len, intptr_t value)
-{
-	return (struct cpu_op){ .op = op, .len = len,
-		.u.immediate_op = { .p = (uintptr_t)p, .value = (uint64_t)value } };
-}
-
-static struct cpu_op copy(int op, void *dst, const void *src, size_t len)
-{
-	return (struct cpu_op){ .op = op, .len = (uint32_t)len,
-		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } };
-}
-
-/*
- * Operations that follow a pointer: what it was is compared again in the vector, and
- * what it points to may have gone.
- */
-
-/* A pointer that stays the same and leads nowhere is the caller's fault. */
-#define FOLLOWS_MAX	100
-
-struct follow {
-	intptr_t pointer, next;
-	unsigned int nowhere;	/* times that they led there */
-};
-
-/* Let a vector read a pointer. */
-static int follow(struct slow *s, struct follow *f, const struct cpu_op *ops,
-		  unsigned int nr_ops)
-{
-	struct follow was = *f;
-	int ret = slow_end(s, ops, nr_ops);
-
-	if (f->pointer != was.pointer || f->next != was.next)
-		f->nowhere = 0;
-	return ret;
-}
-
-/*
- * By lease, a pointer that never led anywhere is an error, as in a vector. What it leads to stays
- * while the lease lasts; so it is not accessed here, where it goes unnoticed that it does not
- * last. (Of two pointers, the second cannot be looked at so.)
- */
-static bool may_follow(const intptr_t *v, intptr_t end, intptr_t offset)
-{
-	intptr_t pointer = __atomic_load_n(v, __ATOMIC_RELAXED);
-
-	return pointer == end || !operand_find((uintptr_t)pointer + (uintptr_t)offset,
-					       sizeof(pointer));
-}
-
-/* The operand behind the pointer may be freed by others. */
-static struct cpu_op expect_fault(struct cpu_op op, int operand)
-{
-	if (operand)
-		op.u.memcpy_op.expect_fault_src = 1;
-	else
-		op.u.arithmetic_op.expect_fault_p = 1;
-	return op;
-}
-
-/*
- * A pointer has changed, as often as others please, or leads nowhere: -EFAULT where it
- * has done so time and again.
- */
-static bool start_over(struct follow *f, int *ret)
-{
-	if (*ret != -EAGAIN)
-		return *ret > 0;
-	if (++f->nowhere < FOLLOWS_MAX)
-		return true;
-	*ret = -EFAULT;
-	return false;
-}
-
-#define RSEQ_OP_BY_LEASE
-#define RSEQ_OP_TEMPLATE <rseq_op/sequences.h>
-#include <rseq_op/variants.h>
-#undef RSEQ_OP_BY_LEASE
-
-#define RSEQ_OP_TEMPLATE "slow-typed.h"
-#include <rseq_op/variants.h>

@@ -2,7 +2,7 @@
 #ifndef SLOW_H
 #define SLOW_H
 
-#include "internal.h"
+#include "program.h"
 
 /* An operation in the slow path. */
 struct slow {
@@ -11,25 +11,26 @@ struct slow {
 	const int64_t *tags;	/* for the next attempt */
 	int outcome;		/* of the last attempt, or the result */
 	unsigned int aborts;
-	bool waited;		/* for the place to be open */
-	bool leasing;
-	int64_t lease;
+	bool waited;		/* for the guard to be open */
 	bool entered;		/* RSEQ_OP_FORCE_FALLBACK has been looked at */
 	bool counted;
 	enum counter reason;
 };
 
-/* After an attempt with the tags that callers see. */
-struct slow slow_begin(enum by by, int index, int outcome, uintptr_t site);
+/* Begin after an attempt by the tags that callers see; @outcome is what it returned. */
+struct slow slow_begin(struct place at, int outcome, uintptr_t site);
 
-/* Is another attempt worth while? If not, the outcome or the reason is final. */
-bool slow_retry(struct slow *s);
+/* Make further attempts, while one may succeed. s->outcome is >= 0 if one did. */
+void slow_try(struct slow *s, struct program *p);
 
 /*
- * Is an attempt by s->lease worth while? If so, ask again after it: if the answer is no, the
- * lease has been ended. What the sequence accesses are the operands of the vector.
+ * If no attempt has succeeded, make one by lease, where that is possible. The operands of the vector
+ * are what the program accesses. If @allowed is not NULL, it is called with @args once the lease is
+ * taken, and may forbid the attempt.
  */
-bool slow_lease(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops);
+void slow_try_by_lease(struct slow *s, struct program *p, const struct cpu_op *ops,
+		       unsigned int nr_ops, bool (*allowed)(const intptr_t *args),
+		       const intptr_t *args);
 
 /*
  * Open a guard that has no owner and is not open. A fork leaves a guard so, and so does a thread
@@ -37,10 +38,10 @@ bool slow_lease(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops);
  */
 bool slow_reopen(const struct slow *s);
 
-/* The outcome, if it is a result, or that of the backend. */
+/* Return the outcome, if it is a result; otherwise run the vector by the backend. */
 int slow_end(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops);
 
-/* The backend, for s->reason. The array is readable where trusted says so. */
+/* Run the vector by the backend, for s->reason. The array is readable if trusted says so. */
 int slow_backend(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops, bool trusted);
 
 #endif /* SLOW_H */

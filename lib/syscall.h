@@ -14,6 +14,11 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
+#ifdef __i386__
+/* syscall-i386.c */
+long raw_syscall6(long nr, long a, long b, long c, long d, long e, long f);
+#endif
+
 /* Returns what the kernel returns: a negative number is -errno, but see raw_failed(). */
 static inline long raw_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -28,19 +33,14 @@ static inline long raw_syscall(long nr, long a, long b, long c, long d, long e, 
 		: "rcx", "r11", "cc", "memory");
 	return nr;
 #elif defined(__i386__)
-	/* The sixth argument is in ebp, which may be the frame pointer. */
-	const long nr_f[2] = { nr, f };
-	long ret;
-
-	__asm__ volatile ("push %%ebp\n\t"
-			  "mov 4(%%eax), %%ebp\n\t"
-			  "mov (%%eax), %%eax\n\t"
-			  "int $0x80\n\t"
-			  "pop %%ebp"
-		: "=a" (ret)
-		: "a" (nr_f), "b" (a), "c" (b), "d" (c), "S" (d), "D" (e)
+	/* Of the calls of the library, these have a sixth argument. */
+	if (!__builtin_constant_p(nr) || nr == SYS_mmap2 || nr == SYS_futex || nr == SYS_mbind)
+		return raw_syscall6(nr, a, b, c, d, e, f);
+	__asm__ volatile ("int $0x80"
+		: "+a" (nr)
+		: "b" (a), "c" (b), "d" (c), "S" (d), "D" (e)
 		: "cc", "memory");
-	return ret;
+	return nr;
 #elif defined(__aarch64__)
 	register long x8 __asm__("x8") = nr;
 	register long x0 __asm__("x0") = a;

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 
-#include "program.h"
 #include "slow.h"
 
 /* Where every operation takes the backend, even a bad vector or operand is an error. */
@@ -29,29 +28,27 @@ static __attribute__((noinline)) int not_tried(const struct cpu_op *ops, unsigne
 
 int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags)
 {
+	const struct place at = { BY_CPU, cpu };
+	struct step steps[CPU_OP_VEC_LEN_MAX];
 	struct program p;
 	struct slow s;
 
 	library_ready();
 	if (flags & ~RSEQ_OP_TRY || !cpus_possible(cpu))
 		return -EINVAL;
-	if (!sequences() || !program_make(&p, ops, nr_ops)) {
+	if (!sequences() || !program_of_vector(&p, steps, ops, nr_ops)) {
 		if (flags & RSEQ_OP_TRY)
 			return not_tried(ops, nr_ops);
-		s = (struct slow){
-			.at = { BY_CPU, cpu }, .site = CALL_SITE, .reason = COUNT_VECTOR,
-		};
+		s = (struct slow){ .at = at, .site = CALL_SITE, .reason = COUNT_VECTOR };
 		return slow_backend(&s, ops, nr_ops, false);
 	}
-	s = slow_begin(BY_CPU, cpu, program_attempt(&p, cpu, rseq_op_tags()), CALL_SITE);
-	while (slow_retry(&s))
-		s.outcome = program_attempt(&p, cpu, s.tags);
+	s = slow_begin(at, program_attempt(&p, at, rseq_op_tags()), CALL_SITE);
+	slow_try(&s, &p);
 	if (s.outcome < 0 && flags & RSEQ_OP_TRY) {
 		if (slow_reopen(&s))
-			s.outcome = program_attempt(&p, cpu, s.tags);
+			s.outcome = program_attempt(&p, at, s.tags);
 		return s.outcome < 0 ? -EAGAIN : s.outcome;
 	}
-	while (slow_lease(&s, ops, nr_ops))
-		s.outcome = program_leased(&p, s.lease, &s.tags[cpu]);
+	slow_try_by_lease(&s, &p, ops, nr_ops, NULL, NULL);
 	return slow_end(&s, ops, nr_ops);
 }

@@ -91,12 +91,13 @@ extern "C" {
  * thread-local variable of the library. Its offset is not const, although the library stores it
  * only once: a thread that was started before that must load the offset again.
  *
- * rseq_op_cid_offset is the offset of the word with the concurrency ID; not an interface.
  */
 #if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
 # if __GLIBC_PREREQ(2, 35)
-#  define RSEQ_OP_OFFSET	__rseq_offset
-extern const ptrdiff_t __rseq_offset;
+/* A name of our own, since some programs declare __rseq_offset without const. */
+#  define RSEQ_OP_OFFSET	rseq_op_libc_offset
+extern const ptrdiff_t rseq_op_libc_offset
+	__asm__ ("__rseq_offset");
 # endif
 #endif
 #ifndef RSEQ_OP_OFFSET
@@ -104,6 +105,8 @@ extern const ptrdiff_t __rseq_offset;
 # define RSEQ_OP_OWN_AREA
 extern ptrdiff_t rseq_op_offset;
 #endif
+
+/* The offset of the word with the concurrency ID; not an interface. */
 extern ptrdiff_t rseq_op_cid_offset;
 
 /* Between the steps of a sequence: tests define it as something that takes time. */
@@ -206,6 +209,40 @@ int rseq_op_nr_cpus(void);
  * Return: 1 or 0; it does not change while the system is up.
  */
 int rseq_op_cpu_possible(int cpu);
+
+/*
+ * Where a typed operation goes on when its sequence did not commit; not an interface.
+ *
+ * @first:	The first argument of the operation.
+ * @second:	The second one.
+ * @index:	The CPU, or the concurrency ID with RSEQ_OP_DO_BY_CID.
+ * @what:	The operation, RSEQ_OP_DO_..., with the flags of its variant.
+ * ...		Its other arguments but @cpu, in the order of its declaration, each as an intptr_t.
+ *
+ * Return: the result of the operation.
+ */
+enum rseq_op_do {
+	RSEQ_OP_DO_STOREV,
+	RSEQ_OP_DO_XCHGV,
+	RSEQ_OP_DO_ADDV,
+	RSEQ_OP_DO_ORV,
+	RSEQ_OP_DO_ANDV,
+	RSEQ_OP_DO_XORV,
+	RSEQ_OP_DO_FETCH_ADDV,
+	RSEQ_OP_DO_CMPEQV_STOREV,
+	RSEQ_OP_DO_CMPEQV_CMPEQV_STOREV,
+	RSEQ_OP_DO_CMPEQV_STOREV_STOREV,
+	RSEQ_OP_DO_CMPEQV_MEMCPY_STOREV,
+	RSEQ_OP_DO_CMPNEV_STOREOFFP_LOAD,
+	RSEQ_OP_DO_OFFSET_DEREF_ADDV,
+	RSEQ_OP_NR_DO,
+
+	RSEQ_OP_DO_WORD_32 = 0x100,	/* words are of type int32_t, not intptr_t */
+	RSEQ_OP_DO_RELEASE = 0x200,	/* the last store is a release */
+	RSEQ_OP_DO_BY_CID = 0x400,	/* the data are those of a concurrency ID */
+	RSEQ_OP_DO_ABORTED = 0x800,	/* the sequence was aborted; else it was not on the CPU */
+};
+int rseq_op_slow(void *first, intptr_t second, int index, unsigned int what, ...);
 
 /*
  * The typed operations, as typed.h has them, for words of type intptr_t and with @cpu.

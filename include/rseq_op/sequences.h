@@ -5,31 +5,23 @@
  *
  * Each makes one attempt, if its CPU or concurrency ID, @id, is open by tags[id] and the
  * thread has it; and returns 0 where it committed, the 1-based index of the comparison that
- * stopped it, RSEQ_OP_ABORTED or RSEQ_OP_ELSEWHERE. With RSEQ_OP_BY_LEASE, which is for the
- * library, it goes by *tags alone, which must be @id: guard.c, scenario F.
+ * stopped it, RSEQ_OP_ABORTED or RSEQ_OP_ELSEWHERE.
  */
 #ifndef RSEQ_OP_T
 # error "include <rseq_op/rseq_op.h>: this is a part of it"
 #endif
 
-#ifdef RSEQ_OP_BY_LEASE
-# define RSEQ_OP_SEQUENCE(op)	RSEQ_OP_NAME(leased_##op)
-# define RSEQ_OP_ID		int64_t
-# define RSEQ_OP_ASM_BEGIN	RSEQ_OP_ASM_BEGIN_LEASE
-# define RSEQ_OP_IN_SECTION	RSEQ_OP_IN_LEASE
-#elif RSEQ_OP_BY_CID
-# define RSEQ_OP_SEQUENCE(op)	RSEQ_OP_NAME(seq_##op)
-# define RSEQ_OP_ID		int
+#define RSEQ_OP_SEQUENCE(op)	RSEQ_OP_NAME(seq_##op)
+
+#if RSEQ_OP_BY_CID
 # define RSEQ_OP_ASM_BEGIN	RSEQ_OP_ASM_BEGIN_CID
 # define RSEQ_OP_IN_SECTION	RSEQ_OP_IN_CID
 #else
-# define RSEQ_OP_SEQUENCE(op)	RSEQ_OP_NAME(seq_##op)
-# define RSEQ_OP_ID		int
 # define RSEQ_OP_ASM_BEGIN	RSEQ_OP_ASM_BEGIN_CPU
 # define RSEQ_OP_IN_SECTION	RSEQ_OP_IN_CPU
 #endif
 
-static inline int RSEQ_OP_SEQUENCE(storev)(RSEQ_OP_T *v, RSEQ_OP_T newv, RSEQ_OP_ID id,
+static inline int RSEQ_OP_SEQUENCE(storev)(RSEQ_OP_T *v, RSEQ_OP_T newv, int id,
 					   const int64_t *tags)
 {
 	__asm__ goto (
@@ -50,7 +42,7 @@ elsewhere:
 }
 
 static inline int RSEQ_OP_SEQUENCE(xchgv)(RSEQ_OP_T *v, RSEQ_OP_T newv, RSEQ_OP_T *old,
-					  RSEQ_OP_ID id, const int64_t *tags)
+					  int id, const int64_t *tags)
 {
 	__asm__ goto (
 		RSEQ_OP_ASM_BEGIN
@@ -71,7 +63,7 @@ elsewhere:
 	return RSEQ_OP_ELSEWHERE;
 }
 
-static inline int RSEQ_OP_SEQUENCE(addv)(RSEQ_OP_T *v, RSEQ_OP_T count, RSEQ_OP_ID id,
+static inline int RSEQ_OP_SEQUENCE(addv)(RSEQ_OP_T *v, RSEQ_OP_T count, int id,
 					 const int64_t *tags)
 {
 	__asm__ goto (
@@ -91,7 +83,7 @@ elsewhere:
 	return RSEQ_OP_ELSEWHERE;
 }
 
-static inline int RSEQ_OP_SEQUENCE(orv)(RSEQ_OP_T *v, RSEQ_OP_T mask, RSEQ_OP_ID id,
+static inline int RSEQ_OP_SEQUENCE(orv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int id,
 					const int64_t *tags)
 {
 	__asm__ goto (
@@ -111,7 +103,7 @@ elsewhere:
 	return RSEQ_OP_ELSEWHERE;
 }
 
-static inline int RSEQ_OP_SEQUENCE(andv)(RSEQ_OP_T *v, RSEQ_OP_T mask, RSEQ_OP_ID id,
+static inline int RSEQ_OP_SEQUENCE(andv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int id,
 					 const int64_t *tags)
 {
 	__asm__ goto (
@@ -131,7 +123,7 @@ elsewhere:
 	return RSEQ_OP_ELSEWHERE;
 }
 
-static inline int RSEQ_OP_SEQUENCE(xorv)(RSEQ_OP_T *v, RSEQ_OP_T mask, RSEQ_OP_ID id,
+static inline int RSEQ_OP_SEQUENCE(xorv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int id,
 					 const int64_t *tags)
 {
 	__asm__ goto (
@@ -152,7 +144,7 @@ elsewhere:
 }
 
 static inline int RSEQ_OP_SEQUENCE(fetch_addv)(RSEQ_OP_T *v, RSEQ_OP_T count,
-					       RSEQ_OP_T *old, RSEQ_OP_ID id,
+					       RSEQ_OP_T *old, int id,
 					       const int64_t *tags)
 {
 	__asm__ goto (
@@ -175,7 +167,7 @@ elsewhere:
 }
 
 static inline int RSEQ_OP_SEQUENCE(cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
-						  RSEQ_OP_T newv, RSEQ_OP_ID id,
+						  RSEQ_OP_T newv, int id,
 						  const int64_t *tags)
 {
 	__asm__ goto (
@@ -202,7 +194,7 @@ differs:
 
 static inline int RSEQ_OP_SEQUENCE(cmpeqv_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
 							 RSEQ_OP_T *v2, RSEQ_OP_T expect2,
-							 RSEQ_OP_T newv, RSEQ_OP_ID id,
+							 RSEQ_OP_T newv, int id,
 							 const int64_t *tags)
 {
 	__asm__ goto (
@@ -235,7 +227,7 @@ differs2:
 
 static inline int RSEQ_OP_SEQUENCE(cmpeqv_storev_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
 							 RSEQ_OP_T *v2, RSEQ_OP_T newv2,
-							 RSEQ_OP_T newv, RSEQ_OP_ID id,
+							 RSEQ_OP_T newv, int id,
 							 const int64_t *tags)
 {
 	__asm__ goto (
@@ -266,7 +258,7 @@ differs:
 static inline int RSEQ_OP_SEQUENCE(cmpeqv_memcpy_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
 							 void *dst, const void *src,
 							 size_t len, RSEQ_OP_T newv,
-							 RSEQ_OP_ID id, const int64_t *tags)
+							 int id, const int64_t *tags)
 {
 	__asm__ goto (
 		RSEQ_OP_ASM_EXIT(differs)
@@ -297,7 +289,7 @@ differs:
 #if RSEQ_OP_POINTERS
 static inline int RSEQ_OP_SEQUENCE(cmpnev_storeoffp_load)(RSEQ_OP_T *v, RSEQ_OP_T expectnot,
 							  intptr_t voffp, RSEQ_OP_T *load,
-							  RSEQ_OP_ID id, const int64_t *tags)
+							  int id, const int64_t *tags)
 {
 	__asm__ goto (
 		RSEQ_OP_ASM_EXIT(equal)
@@ -325,7 +317,7 @@ equal:
 }
 
 static inline int RSEQ_OP_SEQUENCE(offset_deref_addv)(RSEQ_OP_T *ptr, intptr_t off,
-						      RSEQ_OP_T inc, RSEQ_OP_ID id,
+						      RSEQ_OP_T inc, int id,
 						      const int64_t *tags)
 {
 	__asm__ goto (
@@ -350,6 +342,5 @@ elsewhere:
 #endif
 
 #undef RSEQ_OP_SEQUENCE
-#undef RSEQ_OP_ID
 #undef RSEQ_OP_ASM_BEGIN
 #undef RSEQ_OP_IN_SECTION

@@ -11,34 +11,13 @@
 # define RSEQ_OP_TAGS		rseq_op_tags()
 #endif
 
-/* Where the operations go on when the sequence did not do it; not an interface. */
-int RSEQ_OP_NAME(slow_storev)(RSEQ_OP_T *v, RSEQ_OP_T newv, int cpu, int outcome);
-int RSEQ_OP_NAME(slow_xchgv)(RSEQ_OP_T *v, RSEQ_OP_T newv, RSEQ_OP_T *old, int cpu,
-			     int outcome);
-int RSEQ_OP_NAME(slow_addv)(RSEQ_OP_T *v, RSEQ_OP_T count, int cpu, int outcome);
-int RSEQ_OP_NAME(slow_orv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu, int outcome);
-int RSEQ_OP_NAME(slow_andv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu, int outcome);
-int RSEQ_OP_NAME(slow_xorv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu, int outcome);
-int RSEQ_OP_NAME(slow_fetch_addv)(RSEQ_OP_T *v, RSEQ_OP_T count, RSEQ_OP_T *old, int cpu,
-				  int outcome);
-int RSEQ_OP_NAME(slow_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect, RSEQ_OP_T newv,
-				     int cpu, int outcome);
-int RSEQ_OP_NAME(slow_cmpeqv_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect, RSEQ_OP_T *v2,
-					    RSEQ_OP_T expect2, RSEQ_OP_T newv, int cpu,
-					    int outcome);
-int RSEQ_OP_NAME(slow_cmpeqv_storev_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect, RSEQ_OP_T *v2,
-					    RSEQ_OP_T newv2, RSEQ_OP_T newv, int cpu,
-					    int outcome);
-int RSEQ_OP_NAME(slow_cmpeqv_memcpy_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect, void *dst,
-					    const void *src, size_t len, RSEQ_OP_T newv,
-					    int cpu, int outcome);
-#if RSEQ_OP_POINTERS
-int RSEQ_OP_NAME(slow_cmpnev_storeoffp_load)(RSEQ_OP_T *v, RSEQ_OP_T expectnot,
-					     intptr_t voffp, RSEQ_OP_T *load, int cpu,
-					     int outcome);
-int RSEQ_OP_NAME(slow_offset_deref_addv)(RSEQ_OP_T *ptr, intptr_t off, RSEQ_OP_T inc,
-					 int cpu, int outcome);
-#endif
+/* What rseq_op_slow() is told: the operation, its variant, and how its sequence ended. */
+#define RSEQ_OP_WHAT(op, ret)							\
+	((unsigned int)RSEQ_OP_DO_##op |					\
+	 (RSEQ_OP_POINTERS ? 0 : RSEQ_OP_DO_WORD_32) |				\
+	 (RSEQ_OP_RELEASE ? RSEQ_OP_DO_RELEASE : 0) |				\
+	 (RSEQ_OP_BY_CID ? RSEQ_OP_DO_BY_CID : 0) |				\
+	 ((ret) == RSEQ_OP_ABORTED ? RSEQ_OP_DO_ABORTED : 0))
 
 /**
  * rseq_op_storev() - *v = newv
@@ -53,7 +32,7 @@ static inline int RSEQ_OP_NAME(storev)(RSEQ_OP_T *v, RSEQ_OP_T newv, int cpu)
 	int ret = RSEQ_OP_NAME(seq_storev)(v, newv, cpu, RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_storev)(v, newv, cpu, ret);
+		return rseq_op_slow(v, (intptr_t)newv, cpu, RSEQ_OP_WHAT(STOREV, ret));
 	return ret;
 }
 
@@ -71,7 +50,8 @@ static inline int RSEQ_OP_NAME(xchgv)(RSEQ_OP_T *v, RSEQ_OP_T newv, RSEQ_OP_T *o
 	int ret = RSEQ_OP_NAME(seq_xchgv)(v, newv, old, cpu, RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_xchgv)(v, newv, old, cpu, ret);
+		return rseq_op_slow(v, (intptr_t)newv, cpu, RSEQ_OP_WHAT(XCHGV, ret),
+				    (intptr_t)old);
 	return ret;
 }
 
@@ -88,7 +68,7 @@ static inline int RSEQ_OP_NAME(addv)(RSEQ_OP_T *v, RSEQ_OP_T count, int cpu)
 	int ret = RSEQ_OP_NAME(seq_addv)(v, count, cpu, RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_addv)(v, count, cpu, ret);
+		return rseq_op_slow(v, (intptr_t)count, cpu, RSEQ_OP_WHAT(ADDV, ret));
 	return ret;
 }
 
@@ -105,7 +85,7 @@ static inline int RSEQ_OP_NAME(orv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu)
 	int ret = RSEQ_OP_NAME(seq_orv)(v, mask, cpu, RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_orv)(v, mask, cpu, ret);
+		return rseq_op_slow(v, (intptr_t)mask, cpu, RSEQ_OP_WHAT(ORV, ret));
 	return ret;
 }
 
@@ -122,7 +102,7 @@ static inline int RSEQ_OP_NAME(andv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu)
 	int ret = RSEQ_OP_NAME(seq_andv)(v, mask, cpu, RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_andv)(v, mask, cpu, ret);
+		return rseq_op_slow(v, (intptr_t)mask, cpu, RSEQ_OP_WHAT(ANDV, ret));
 	return ret;
 }
 
@@ -139,7 +119,7 @@ static inline int RSEQ_OP_NAME(xorv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu)
 	int ret = RSEQ_OP_NAME(seq_xorv)(v, mask, cpu, RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_xorv)(v, mask, cpu, ret);
+		return rseq_op_slow(v, (intptr_t)mask, cpu, RSEQ_OP_WHAT(XORV, ret));
 	return ret;
 }
 
@@ -158,7 +138,8 @@ static inline int RSEQ_OP_NAME(fetch_addv)(RSEQ_OP_T *v, RSEQ_OP_T count, RSEQ_O
 	int ret = RSEQ_OP_NAME(seq_fetch_addv)(v, count, old, cpu, RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_fetch_addv)(v, count, old, cpu, ret);
+		return rseq_op_slow(v, (intptr_t)count, cpu, RSEQ_OP_WHAT(FETCH_ADDV, ret),
+				    (intptr_t)old);
 	return ret;
 }
 
@@ -177,7 +158,8 @@ static inline int RSEQ_OP_NAME(cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
 	int ret = RSEQ_OP_NAME(seq_cmpeqv_storev)(v, expect, newv, cpu, RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_cmpeqv_storev)(v, expect, newv, cpu, ret);
+		return rseq_op_slow(v, (intptr_t)expect, cpu, RSEQ_OP_WHAT(CMPEQV_STOREV, ret),
+				    (intptr_t)newv);
 	return ret;
 }
 
@@ -201,8 +183,9 @@ static inline int RSEQ_OP_NAME(cmpeqv_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T exp
 							 RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_cmpeqv_cmpeqv_storev)(v, expect, v2, expect2, newv,
-							       cpu, ret);
+		return rseq_op_slow(v, (intptr_t)expect, cpu,
+				    RSEQ_OP_WHAT(CMPEQV_CMPEQV_STOREV, ret), (intptr_t)v2,
+				    (intptr_t)expect2, (intptr_t)newv);
 	return ret;
 }
 
@@ -227,8 +210,9 @@ static inline int RSEQ_OP_NAME(cmpeqv_storev_storev)(RSEQ_OP_T *v, RSEQ_OP_T exp
 							 RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_cmpeqv_storev_storev)(v, expect, v2, newv2, newv,
-							       cpu, ret);
+		return rseq_op_slow(v, (intptr_t)expect, cpu,
+				    RSEQ_OP_WHAT(CMPEQV_STOREV_STOREV, ret), (intptr_t)v2,
+				    (intptr_t)newv2, (intptr_t)newv);
 	return ret;
 }
 
@@ -256,8 +240,9 @@ static inline int RSEQ_OP_NAME(cmpeqv_memcpy_storev)(RSEQ_OP_T *v, RSEQ_OP_T exp
 	ret = RSEQ_OP_NAME(seq_cmpeqv_memcpy_storev)(v, expect, dst, src, len, newv, cpu,
 						     RSEQ_OP_TAGS);
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_cmpeqv_memcpy_storev)(v, expect, dst, src, len,
-							       newv, cpu, ret);
+		return rseq_op_slow(v, (intptr_t)expect, cpu,
+				    RSEQ_OP_WHAT(CMPEQV_MEMCPY_STOREV, ret), (intptr_t)dst,
+				    (intptr_t)src, (intptr_t)len, (intptr_t)newv);
 	return ret;
 }
 
@@ -285,8 +270,9 @@ static inline int RSEQ_OP_NAME(cmpnev_storeoffp_load)(RSEQ_OP_T *v, RSEQ_OP_T ex
 							  RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_cmpnev_storeoffp_load)(v, expectnot, voffp, load,
-								cpu, ret);
+		return rseq_op_slow(v, (intptr_t)expectnot, cpu,
+				    RSEQ_OP_WHAT(CMPNEV_STOREOFFP_LOAD, ret), (intptr_t)voffp,
+				    (intptr_t)load);
 	return ret;
 }
 
@@ -312,9 +298,11 @@ static inline int RSEQ_OP_NAME(offset_deref_addv)(RSEQ_OP_T *ptr, intptr_t off,
 	int ret = RSEQ_OP_NAME(seq_offset_deref_addv)(ptr, off, inc, cpu, RSEQ_OP_TAGS);
 
 	if (__builtin_expect(ret < 0, 0))
-		return RSEQ_OP_NAME(slow_offset_deref_addv)(ptr, off, inc, cpu, ret);
+		return rseq_op_slow(ptr, (intptr_t)off, cpu,
+				    RSEQ_OP_WHAT(OFFSET_DEREF_ADDV, ret), (intptr_t)inc);
 	return ret;
 }
 #endif
 
+#undef RSEQ_OP_WHAT
 #undef RSEQ_OP_TAGS

@@ -43,7 +43,7 @@ for cc in gcc clang; do
 				"$dir/code" | head -3)"
 		expect "$cc $level: no call but to the slow path" "" \
 			"$(grep R_X86_64_PLT32 "$dir/code" |
-				grep -vE 'rseq_op_slow_|rseq_op_keep_loaded|\.text' | head -3)"
+				grep -vE 'rseq_op_slow|rseq_op_keep_loaded|\.text' | head -3)"
 	done
 done
 finish

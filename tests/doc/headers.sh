@@ -35,7 +35,7 @@ done
 
 # The sequences of each architecture, assembled: clang's assembler knows all of them.
 for machine in x86_64 i386 aarch64; do
-	try clang c11 rseq_op/rseq_op.h --target="$machine-linux-gnu" \
+	try clang c11 rseq_op/rseq_op.h --target="$machine-linux-gnu" -ffreestanding \
 		-isystem "/usr/include/$(gcc -print-multiarch)" -Dinline='__attribute__((used))'
 done
 finish

@@ -168,7 +168,7 @@ sub check
 	fault("$what: ends inside an instruction") if $at != $end;
 	fault("$what: does not end with a store") unless @stores && $stores[-1] == $last;
 	my $name = function_of($start);
-	if ($name =~ /^rseq_op_slow_(\w+?)(32)?(_release)?(_cid)?$/) {
+	if ($name =~ /^rseq_op_seq_(\w+?)(32)?(_release)?(_cid)?$/) {
 		my $before = $stores{$1} // return fault("$what: of $1, which is not known");
 		fault("$what: " . @stores . " stores: " . join("; ", map { $insn{$_} } @stores)) if $before >= 0 && @stores != $before + 1;
 		fault("$what: ends with $insn{$last}")

@@ -46,6 +46,7 @@
 	".quad 1f, 2f - 1f, 4f\n\t"					\
 	".popsection\n\t"						\
 	".pushsection __rseq_cs_ptr_array, \"aw?\"\n\t"			\
+	".balign 8\n\t"							\
 	"10:\n\t"							\
 	".quad 3b\n\t"							\
 	".popsection\n\t"						\
@@ -53,6 +54,7 @@
 
 #define RSEQ_OP_ASM_EXIT(label)						\
 	".pushsection __rseq_exit_point_array, \"aw?\"\n\t"		\
+	".balign 8\n\t"							\
 	"10:\n\t"							\
 	".quad 1f, %l[" #label "]\n\t"					\
 	".popsection\n\t"						\
@@ -178,36 +180,45 @@
 	"8:\n\t"
 
 /* A 32-bit word is the lower half of a register, and of a number in memory. */
-#define RSEQ_OP_ASM_COMPARE_STEPS(program, label)			\
-	RSEQ_OP_ASM_DELAY						\
-	"add	x10, %x[" #program "], #56\n\t"				\
+#define RSEQ_OP_ASM_RUN_STEPS(program, label)				\
+	"ldr	x10, [%x[" #program "], #64]\n\t"			\
 	"5:\n\t"							\
-	"str	x10, [%x[" #program "], #48]\n\t"			\
-	"ldr	x11, [%x[" #program "], #40]\n\t"			\
+	RSEQ_OP_ASM_DELAY						\
+	"str	x10, [%x[" #program "], #56]\n\t"			\
+	"ldr	x11, [%x[" #program "], #48]\n\t"			\
 	"cmp	x10, x11\n\t"						\
-	"b.eq	6f\n\t"							\
-	"ldp	x11, x12, [x10]\n\t"					\
+	"b.eq	8f\n\t"							\
+	"ldp	x11, x9, [x10]\n\t"					\
+	"add	x11, x11, x9\n\t"					\
+	"ldp	x12, x13, [x10, #16]\n\t"				\
+	"tbnz	x13, #63, 6f\n\t"					\
 	"ldr	" RSEQ_OP_SCRATCH(9) ", [x11]\n\t"			\
-	"ldr	" RSEQ_OP_SCRATCH(13) ", [x12]\n\t"			\
-	"cmp	" RSEQ_OP_SCRATCH(9) ", " RSEQ_OP_SCRATCH(13) "\n\t"	\
+	"ldr	" RSEQ_OP_SCRATCH(11) ", [x12]\n\t"			\
+	"cmp	" RSEQ_OP_SCRATCH(9) ", " RSEQ_OP_SCRATCH(11) "\n\t"	\
 	"cset	x9, eq\n\t"						\
-	"ldr	x11, [x10, #16]\n\t"					\
-	"cmp	x9, x11\n\t"						\
+	"cmp	x9, x13\n\t"						\
 	"b.ne	%l[" #label "]\n\t"					\
-	"add	x10, x10, #24\n\t"					\
+	"b	7f\n\t"							\
+	"6:\n\t"							\
+	"ldrb	w9, [x11], #1\n\t"					\
+	"strb	w9, [x12], #1\n\t"					\
+	"adds	x13, x13, #1\n\t"					\
+	"b.ne	6b\n\t"							\
+	"7:\n\t"							\
+	"add	x10, x10, #32\n\t"					\
 	"b	5b\n\t"							\
-	"6:\n\t"
+	"8:\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_LAST(program)				\
-	RSEQ_OP_ASM_DELAY						\
 	"ldp	x9, x10, [%x[" #program "]]\n\t"			\
+	"add	x9, x9, x10\n\t"					\
 	"ldr	" RSEQ_OP_SCRATCH(9) ", [x9]\n\t"			\
-	"and	x9, x9, x10\n\t"					\
 	"ldp	x10, x11, [%x[" #program "], #16]\n\t"			\
-	"eor	x9, x9, x10\n\t"					\
-	"add	x9, x9, x11\n\t"					\
-	"ldr	x10, [%x[" #program "], #32]\n\t"			\
-	RSEQ_OP_INSN_STORE RSEQ_OP_SCRATCH(9) ", [x10]\n\t"		\
+	"and	x9, x9, x10\n\t"					\
+	"eor	x9, x9, x11\n\t"					\
+	"ldp	x10, x11, [%x[" #program "], #32]\n\t"			\
+	"add	x9, x9, x10\n\t"					\
+	RSEQ_OP_INSN_STORE RSEQ_OP_SCRATCH(9) ", [x11]\n\t"		\
 	"2:\n\t"
 
 #define RSEQ_OP_ASM_END							\
@@ -230,6 +241,7 @@
 #define RSEQ_OP_IN_ANY(name, value)	[name] "r" (value)
 #define RSEQ_OP_CLOBBERS		"memory", "cc", "x9", "x10", "x11"
 #define RSEQ_OP_CLOBBERS_COPY		RSEQ_OP_CLOBBERS, "x12", "x13"
+#define RSEQ_OP_CLOBBERS_STEPS		RSEQ_OP_CLOBBERS_COPY
 
 static inline char *rseq_op_thread_pointer(void)
 {

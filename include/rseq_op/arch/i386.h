@@ -30,6 +30,7 @@
 	".long 1f, 0, 2f - 1f, 0, 4f, 0\n\t"				\
 	".popsection\n\t"						\
 	".pushsection __rseq_cs_ptr_array, " RSEQ_OP_ARRAY "\n\t"		\
+	".balign 8\n\t"							\
 	"10:\n\t"							\
 	".long 3b, 0\n\t"						\
 	".popsection\n\t"						\
@@ -37,6 +38,7 @@
 
 #define RSEQ_OP_ASM_EXIT(label)						\
 	".pushsection __rseq_exit_point_array, " RSEQ_OP_ARRAY "\n\t"	\
+	".balign 8\n\t"							\
 	"10:\n\t"							\
 	".long 1f, 0, %l[" #label "], 0\n\t"				\
 	".popsection\n\t"						\
@@ -171,35 +173,45 @@
 	"andl	$3, %%ecx\n\t"						\
 	"rep movsb\n\t"
 
-#define RSEQ_OP_ASM_COMPARE_STEPS(program, label)			\
-	RSEQ_OP_ASM_DELAY						\
-	"movl	%[" #program "], %%edi\n\t"				\
-	"leal	28(%%edi), %%ecx\n\t"					\
+#define RSEQ_OP_ASM_RUN_STEPS(program, label)				\
+	"movl	%[" #program "], %%edx\n\t"				\
+	"movl	32(%%edx), %%edx\n\t"					\
 	"5:\n\t"							\
-	"movl	%%ecx, 24(%%edi)\n\t"					\
-	"cmpl	20(%%edi), %%ecx\n\t"					\
-	"je	6f\n\t"							\
-	"movl	(%%ecx), %%esi\n\t"					\
-	"movl	(%%esi), %%eax\n\t"					\
-	"movl	4(%%ecx), %%esi\n\t"					\
-	"cmpl	%%eax, (%%esi)\n\t"					\
-	"sete	%%al\n\t"						\
-	"movzbl	%%al, %%eax\n\t"					\
-	"cmpl	%%eax, 8(%%ecx)\n\t"					\
-	"jne	%l[" #label "]\n\t"					\
-	"addl	$12, %%ecx\n\t"						\
-	"jmp	5b\n\t"							\
-	"6:\n\t"
-
-#define RSEQ_OP_ASM_COMMIT_LAST(program)				\
 	RSEQ_OP_ASM_DELAY						\
 	"movl	%[" #program "], %%ecx\n\t"				\
-	"movl	(%%ecx), %%esi\n\t"					\
+	"movl	%%edx, 28(%%ecx)\n\t"					\
+	"cmpl	24(%%ecx), %%edx\n\t"					\
+	"je	8f\n\t"							\
+	"movl	(%%edx), %%esi\n\t"					\
+	"addl	4(%%edx), %%esi\n\t"					\
+	"movl	8(%%edx), %%edi\n\t"					\
+	"movl	12(%%edx), %%ecx\n\t"					\
+	"testl	%%ecx, %%ecx\n\t"					\
+	"js	6f\n\t"							\
 	"movl	(%%esi), %%eax\n\t"					\
-	"andl	4(%%ecx), %%eax\n\t"					\
-	"xorl	8(%%ecx), %%eax\n\t"					\
-	"addl	12(%%ecx), %%eax\n\t"					\
-	"movl	16(%%ecx), %%esi\n\t"					\
+	"cmpl	%%eax, (%%edi)\n\t"					\
+	"sete	%%al\n\t"						\
+	"movzbl	%%al, %%eax\n\t"					\
+	"cmpl	%%eax, %%ecx\n\t"					\
+	"jne	%l[" #label "]\n\t"					\
+	"jmp	7f\n\t"							\
+	"6:\n\t"							\
+	"negl	%%ecx\n\t"						\
+	"rep movsb\n\t"							\
+	"7:\n\t"							\
+	"addl	$16, %%edx\n\t"						\
+	"jmp	5b\n\t"							\
+	"8:\n\t"
+
+#define RSEQ_OP_ASM_COMMIT_LAST(program)				\
+	"movl	%[" #program "], %%ecx\n\t"				\
+	"movl	(%%ecx), %%esi\n\t"					\
+	"addl	4(%%ecx), %%esi\n\t"					\
+	"movl	(%%esi), %%eax\n\t"					\
+	"andl	8(%%ecx), %%eax\n\t"					\
+	"xorl	12(%%ecx), %%eax\n\t"					\
+	"addl	16(%%ecx), %%eax\n\t"					\
+	"movl	20(%%ecx), %%esi\n\t"					\
 	"movl	%%eax, (%%esi)\n\t"					\
 	"2:\n\t"
 
@@ -231,6 +243,7 @@ static inline ptrdiff_t rseq_op_loaded(ptrdiff_t value)
 #define RSEQ_OP_IN_ANY(name, value)	[name] "rmi" (value)
 #define RSEQ_OP_CLOBBERS		"memory", "cc", "eax", "ecx", "edx"
 #define RSEQ_OP_CLOBBERS_COPY		RSEQ_OP_CLOBBERS, "esi", "edi"
+#define RSEQ_OP_CLOBBERS_STEPS		RSEQ_OP_CLOBBERS_COPY
 
 static inline char *rseq_op_thread_pointer(void)
 {

@@ -13,6 +13,9 @@
  *	RSEQ_OP_ASM_COMMIT_*	the last instruction, and the only one that commits
  *	RSEQ_OP_ASM_END		where an abort lands
  *
+ * The tables of addresses are aligned, so that the linker can pack their relocations
+ * (-z pack-relative-relocs).
+ *
  * What goes to other sections joins the group of the function ("?"), if it has one:
  * a C++ function that the linker drops takes its entries along.
  *
@@ -62,6 +65,7 @@
 	".quad 1f, 2f - 1f, 4f\n\t"					\
 	".popsection\n\t"						\
 	".pushsection __rseq_cs_ptr_array, \"aw?\"\n\t"			\
+	".balign 8\n\t"							\
 	"10:\n\t"							\
 	".quad 3b\n\t"							\
 	".popsection\n\t"						\
@@ -70,6 +74,7 @@
 /* Every way out of the section but its end, for debuggers. */
 #define RSEQ_OP_ASM_EXIT(label)						\
 	".pushsection __rseq_exit_point_array, \"aw?\"\n\t"		\
+	".balign 8\n\t"							\
 	"10:\n\t"							\
 	".quad 1f, %l[" #label "]\n\t"					\
 	".popsection\n\t"						\
@@ -208,38 +213,47 @@
 	"9:\n\t"
 
 /*
- * The steps of a vector, and its last operation: struct program in the library, which has the
- * last one first, and then end, at and the steps. Stores at, how far it got.
+ * A program, which the library makes of an operation: struct program of program.h, with its last
+ * step first, and then end, at and begin. RUN_STEPS stores to at how far it got.
  */
-#define RSEQ_OP_ASM_COMPARE_STEPS(program, label)			\
-	RSEQ_OP_ASM_DELAY						\
-	"movq	%[" #program "], %%rdi\n\t"				\
-	"leaq	56(%%rdi), %%rcx\n\t"					\
+#define RSEQ_OP_ASM_RUN_STEPS(program, label)				\
+	"movq	%[" #program "], %%r8\n\t"				\
+	"movq	64(%%r8), %%r9\n\t"					\
 	"5:\n\t"							\
-	"movq	%%rcx, 48(%%rdi)\n\t"					\
-	"cmpq	40(%%rdi), %%rcx\n\t"					\
-	"je	6f\n\t"							\
-	"movq	(%%rcx), %%rsi\n\t"					\
+	RSEQ_OP_ASM_DELAY						\
+	"movq	%%r9, 56(%%r8)\n\t"					\
+	"cmpq	48(%%r8), %%r9\n\t"					\
+	"je	8f\n\t"							\
+	"movq	(%%r9), %%rsi\n\t"					\
+	"addq	8(%%r9), %%rsi\n\t"					\
+	"movq	16(%%r9), %%rdi\n\t"					\
+	"movq	24(%%r9), %%rcx\n\t"					\
+	"testq	%%rcx, %%rcx\n\t"					\
+	"js	6f\n\t"							\
 	RSEQ_OP_INSN("mov") "(%%rsi), " RSEQ_OP_SCRATCH "\n\t"		\
-	"movq	8(%%rcx), %%rsi\n\t"					\
-	RSEQ_OP_INSN("cmp") RSEQ_OP_SCRATCH ", (%%rsi)\n\t"		\
+	RSEQ_OP_INSN("cmp") RSEQ_OP_SCRATCH ", (%%rdi)\n\t"		\
 	"sete	%%al\n\t"						\
 	"movzbl	%%al, %%eax\n\t"					\
-	"cmpq	%%rax, 16(%%rcx)\n\t"					\
+	"cmpq	%%rax, %%rcx\n\t"					\
 	"jne	%l[" #label "]\n\t"					\
-	"addq	$24, %%rcx\n\t"						\
+	"jmp	7f\n\t"							\
+	"6:\n\t"							\
+	"negq	%%rcx\n\t"						\
+	"rep movsb\n\t"							\
+	"7:\n\t"							\
+	"addq	$32, %%r9\n\t"						\
 	"jmp	5b\n\t"							\
-	"6:\n\t"
+	"8:\n\t"
 
 #define RSEQ_OP_ASM_COMMIT_LAST(program)				\
-	RSEQ_OP_ASM_DELAY						\
 	"movq	%[" #program "], %%rcx\n\t"				\
 	"movq	(%%rcx), %%rsi\n\t"					\
+	"addq	8(%%rcx), %%rsi\n\t"					\
 	RSEQ_OP_INSN("mov") "(%%rsi), " RSEQ_OP_SCRATCH "\n\t"		\
-	RSEQ_OP_INSN("and") "8(%%rcx), " RSEQ_OP_SCRATCH "\n\t"		\
-	RSEQ_OP_INSN("xor") "16(%%rcx), " RSEQ_OP_SCRATCH "\n\t"	\
-	RSEQ_OP_INSN("add") "24(%%rcx), " RSEQ_OP_SCRATCH "\n\t"	\
-	"movq	32(%%rcx), %%rsi\n\t"					\
+	RSEQ_OP_INSN("and") "16(%%rcx), " RSEQ_OP_SCRATCH "\n\t"	\
+	RSEQ_OP_INSN("xor") "24(%%rcx), " RSEQ_OP_SCRATCH "\n\t"	\
+	RSEQ_OP_INSN("add") "32(%%rcx), " RSEQ_OP_SCRATCH "\n\t"	\
+	"movq	40(%%rcx), %%rsi\n\t"					\
 	RSEQ_OP_INSN("mov") RSEQ_OP_SCRATCH ", (%%rsi)\n\t"		\
 	"2:\n\t"
 
@@ -269,6 +283,7 @@
 #define RSEQ_OP_IN_ANY(name, value)	[name] "erm" (value)
 #define RSEQ_OP_CLOBBERS		"memory", "cc", "rax"
 #define RSEQ_OP_CLOBBERS_COPY		RSEQ_OP_CLOBBERS, "rcx", "rsi", "rdi"
+#define RSEQ_OP_CLOBBERS_STEPS		RSEQ_OP_CLOBBERS_COPY, "r8", "r9"
 
 static inline char *rseq_op_thread_pointer(void)
 {
