@@ -21,20 +21,20 @@ static int none_run(const struct cpu_op *ops, unsigned int nr_ops, struct place 
 }
 
 static const struct choice kernel = {
-	RSEQ_OP_BACKEND_KERNEL, kernel_run, "this kernel has cpu_opv(2)",
+	RSEQ_OP_BACKEND_KERNEL, cpu_opv_run, "this kernel has cpu_opv(2)",
 };
 
 static const struct choice kernel_asked = {
-	RSEQ_OP_BACKEND_KERNEL, kernel_run, "RSEQ_OP_BACKEND asks for it",
+	RSEQ_OP_BACKEND_KERNEL, cpu_opv_run, "RSEQ_OP_BACKEND asks for it",
 };
 
 static const struct choice membarrier = {
-	RSEQ_OP_BACKEND_MEMBARRIER, membarrier_run,
+	RSEQ_OP_BACKEND_MEMBARRIER, emulation_run,
 	"this kernel has no cpu_opv(2), but membarrier(2) with RSEQ",
 };
 
 static const struct choice membarrier_asked = {
-	RSEQ_OP_BACKEND_MEMBARRIER, membarrier_run, "RSEQ_OP_BACKEND asks for it",
+	RSEQ_OP_BACKEND_MEMBARRIER, emulation_run, "RSEQ_OP_BACKEND asks for it",
 };
 
 static const struct choice nothing = {
@@ -53,13 +53,13 @@ static const struct choice membarrier_missing = {
 };
 
 static const struct choice affinity = {
-	RSEQ_OP_BACKEND_AFFINITY, membarrier_run,
+	RSEQ_OP_BACKEND_AFFINITY, emulation_run,
 	"this kernel has neither cpu_opv(2) nor membarrier(2) with RSEQ, or a filter "
 	"refuses them; but threads may choose their CPU",
 };
 
 static const struct choice affinity_asked = {
-	RSEQ_OP_BACKEND_AFFINITY, membarrier_run, "RSEQ_OP_BACKEND asks for it",
+	RSEQ_OP_BACKEND_AFFINITY, emulation_run, "RSEQ_OP_BACKEND asks for it",
 };
 
 static const struct choice affinity_missing = {
@@ -69,12 +69,12 @@ static const struct choice affinity_missing = {
 };
 
 static const struct choice guard = {
-	RSEQ_OP_BACKEND_GUARD, membarrier_run,
+	RSEQ_OP_BACKEND_GUARD, emulation_run,
 	"nothing waits for sequences, or the kernel has none: there are none in this process",
 };
 
 static const struct choice guard_asked = {
-	RSEQ_OP_BACKEND_GUARD, membarrier_run, "RSEQ_OP_BACKEND asks for it",
+	RSEQ_OP_BACKEND_GUARD, emulation_run, "RSEQ_OP_BACKEND asks for it",
 };
 
 static _Atomic(const struct choice *) chosen;
@@ -101,7 +101,7 @@ static const struct choice *choose(void)
 {
 	switch (config.backend) {
 	case RSEQ_OP_BACKEND_KERNEL:
-		return kernel_probe() ? &kernel_missing : &kernel_asked;
+		return cpu_opv_probe() ? &kernel_missing : &kernel_asked;
 	case RSEQ_OP_BACKEND_MEMBARRIER:
 		return by_membarrier() ? &membarrier_asked : &membarrier_missing;
 	case RSEQ_OP_BACKEND_AFFINITY:
@@ -109,7 +109,7 @@ static const struct choice *choose(void)
 	case RSEQ_OP_BACKEND_GUARD:
 		return &guard_asked;
 	default:
-		return kernel_probe() ? choose_by_fence() : &kernel;
+		return cpu_opv_probe() ? choose_by_fence() : &kernel;
 	}
 }
 
@@ -135,7 +135,7 @@ backend_fn backend_run(enum by by)
 {
 	const struct choice *c = choice();
 
-	return c->run == kernel_run && by == BY_CID ? membarrier_run : c->run;
+	return c->run == cpu_opv_run && by == BY_CID ? emulation_run : c->run;
 }
 
 enum rseq_op_backend rseq_op_backend(const char **why)
@@ -145,17 +145,4 @@ enum rseq_op_backend rseq_op_backend(const char **why)
 	if (why)
 		*why = c->why;
 	return c->backend;
-}
-
-const char *rseq_op_backend_name(enum rseq_op_backend backend)
-{
-	static const char *const names[] = {
-		[RSEQ_OP_BACKEND_NONE] = "none",
-		[RSEQ_OP_BACKEND_KERNEL] = "kernel",
-		[RSEQ_OP_BACKEND_MEMBARRIER] = "membarrier",
-		[RSEQ_OP_BACKEND_AFFINITY] = "affinity",
-		[RSEQ_OP_BACKEND_GUARD] = "guard",
-	};
-
-	return names[(unsigned int)backend < ARRAY_SIZE(names) ? backend : RSEQ_OP_BACKEND_NONE];
 }

@@ -23,6 +23,19 @@ static unsigned int env_number(const char *name, unsigned int least, unsigned in
 	return *s || n < least || n > UINT_MAX ? otherwise : (unsigned int)n;
 }
 
+const char *rseq_op_backend_name(enum rseq_op_backend backend)
+{
+	static const char *const names[] = {
+		[RSEQ_OP_BACKEND_NONE] = "none",
+		[RSEQ_OP_BACKEND_KERNEL] = "kernel",
+		[RSEQ_OP_BACKEND_MEMBARRIER] = "membarrier",
+		[RSEQ_OP_BACKEND_AFFINITY] = "affinity",
+		[RSEQ_OP_BACKEND_GUARD] = "guard",
+	};
+
+	return names[(unsigned int)backend < ARRAY_SIZE(names) ? backend : RSEQ_OP_BACKEND_NONE];
+}
+
 static enum rseq_op_backend env_backend(void)
 {
 	const char *s = secure_getenv("RSEQ_OP_BACKEND");

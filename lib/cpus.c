@@ -87,15 +87,3 @@ bool cpus_are_listed(void)
 {
 	return atomic_load_explicit(&source, memory_order_relaxed) == LIST;
 }
-
-int rseq_op_cpu_possible(int cpu)
-{
-	library_ready();
-	return cpus_possible(cpu);
-}
-
-int rseq_op_nr_cpus(void)
-{
-	library_ready();
-	return rseq_op_cpus;
-}

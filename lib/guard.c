@@ -240,8 +240,6 @@ void guard_open_all(void)
 {
 	struct place at;
 
-	if (fence_method() == FENCE_NOTHING)
-		return;
 	for (at.index = 0; at.index < rseq_op_cpus; at.index++) {
 		at.by = BY_CPU;
 		change(at, UNOPENED, open_tag(at.index));

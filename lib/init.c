@@ -23,11 +23,12 @@ static void make_ready(void)
 {
 	cpus_init();
 	fence_init();
-	area_ask();
+	rseq_ask();
 	if (probe_single_threaded())
 		fence_register();
 	incarnation();		/* asks for madvise(2) */
-	guard_open_all();
+	if (fence_method() != FENCE_NOTHING)
+		guard_open_all();
 	/* Pairs with the acquire in library_ready(): a thread that loads true sees the above. */
 	atomic_store_explicit(&ready, true, memory_order_release);
 }
@@ -38,6 +39,18 @@ void library_ready(void)
 		make_ready();
 }
 
+int rseq_op_cpu_possible(int cpu)
+{
+	library_ready();
+	return cpus_possible(cpu);
+}
+
+int rseq_op_nr_cpus(void)
+{
+	library_ready();
+	return rseq_op_cpus;
+}
+
 /*
  * 101 is the first priority that is not reserved. So load() runs before the constructors of a
  * statically linked program, which may then use operations.
@@ -46,7 +59,7 @@ __attribute__((constructor(101)))
 static void load(void)
 {
 	config_init();
-	area_init();
+	registration_init();
 	guard_init();
 	if (probe_allowed_at_load())
 		make_ready();

@@ -55,14 +55,14 @@ struct place {
 	int index;
 };
 
-/* area.c: struct rseq of the calling thread. */
-void area_init(void);
-int area_cpu(void);
-int area_index(enum by by);
-void area_ask(void);		/* whether the kernel has rseq(2), where that matters */
-bool area_rseq_works(void);
-bool area_rseq_missing(void);	/* the kernel has no rseq(2), or a filter says so */
-bool area_register_thread(void);
+/* registration.c: struct rseq of the calling thread. */
+void registration_init(void);
+int thread_cpu(void);
+int thread_index(enum by by);
+void rseq_ask(void);		/* whether the kernel has rseq(2), where that matters */
+bool rseq_works(void);
+bool rseq_missing(void);	/* the kernel has no rseq(2), or a filter says so */
+bool thread_register(void);
 
 /* cpulist.c: sets of CPUs, as the kernel has them, and its lists. */
 struct cpus {
@@ -171,21 +171,21 @@ int operand_find(uint64_t addr, uint32_t len);
 typedef int (*backend_fn)(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
 			  bool trusted);
 backend_fn backend_run(enum by by);
-int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, bool trusted);
-int kernel_probe(void);
-int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
+int cpu_opv_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, bool trusted);
+int cpu_opv_probe(void);
+int emulation_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
 		   bool trusted);
 
 /*
  * Lease the place to a sequence, if that can be had: the area is the calling thread's own, it is
  * registered, and what the sequence accesses are the operands of the vector.
  */
-bool membarrier_lease(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
+bool emulation_lease(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
 		      int64_t *lease);
-void membarrier_end_lease(struct place at, int64_t lease, bool committed);
+void emulation_end_lease(struct place at, int64_t lease, bool committed);
 
 /* Copy a vector that may lie anywhere: 0, -EINVAL for too many, or -EFAULT. */
-int membarrier_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops);
+int emulation_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops);
 
 /* stats.c: the counters, in the order of struct rseq_op_stats. */
 enum counter {
@@ -206,7 +206,7 @@ void count(enum counter what, uintptr_t site);
 #define NR_SITES	(1U << SITES_BITS)
 void sites_count(enum counter what, uintptr_t site);
 
-/* module.c: the file that an address comes from, and the address in the file. */
+/* object.c: the file that an address comes from, and the address in the file. */
 struct module {
 	char name[4096];		/* empty: none */
 	uintptr_t address;

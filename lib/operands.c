@@ -43,7 +43,7 @@ static int ask(uintptr_t addr, enum access access)
 	uintptr_t word;
 	long ret;
 
-	if (access == ACCESS_READ && !area_rseq_missing()) {
+	if (access == ACCESS_READ && !rseq_missing()) {
 		word = (addr & ~(uintptr_t)15) | 8;	/* never NULL, which is no set of signals */
 		ret = raw_syscall(SYS_rt_sigprocmask, -1, (long)word, 0, sizeof(uint64_t), 0, 0);
 		return ret == -EINVAL ? 0 : (int)ret;

@@ -42,10 +42,10 @@ static bool retry_aborted(struct slow *s)
 /* Not at the place, not registered, or the place is closed: which, and will it pass? */
 static bool retry_elsewhere(struct slow *s)
 {
-	int index = area_index(s->at.by);
+	int index = thread_index(s->at.by);
 
 	if (index < 0)
-		return area_register_thread() || give_up(s, COUNT_UNREGISTERED);
+		return thread_register() || give_up(s, COUNT_UNREGISTERED);
 	if (index != s->at.index)
 		return give_up(s, COUNT_REMOTE);
 	if (s->waited)
@@ -75,10 +75,10 @@ static bool retry(struct slow *s)
 		 * An attempt that finds the thread unregistered registers it. Where there is no
 		 * attempt it is done here: rseq_op_current_cpu() relies on the registration.
 		 */
-		if (area_cpu() < 0 && (config.force_fallback || fence_method() == FENCE_NOTHING))
-			area_register_thread();
+		if (thread_cpu() < 0 && (config.force_fallback || fence_method() == FENCE_NOTHING))
+			thread_register();
 		if (fence_method() == FENCE_NOTHING)
-			return give_up(s, area_cpu() < 0 ? COUNT_UNREGISTERED : COUNT_CLOSED);
+			return give_up(s, thread_cpu() < 0 ? COUNT_UNREGISTERED : COUNT_CLOSED);
 		if (config.force_fallback)
 			return !forced() || give_up(s, COUNT_FORCED);
 	}
@@ -108,7 +108,7 @@ static void left_backend(const struct slow *s, int ret)
 bool slow_reopen(const struct slow *s)
 {
 	return s->reason == COUNT_CLOSED && fence_method() != FENCE_NOTHING &&
-	       !guard_is_owned(s->at) && !membarrier_run(NULL, 0, s->at, false);
+	       !guard_is_owned(s->at) && !emulation_run(NULL, 0, s->at, false);
 }
 
 int slow_backend(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops, bool trusted)
@@ -126,7 +126,8 @@ int slow_backend(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops, 
 static bool may_lease(const struct slow *s)
 {
 	return s->outcome < 0 && valid(s->at) &&
-	       (s->reason == COUNT_REMOTE || s->reason == COUNT_CLOSED);
+	       (s->reason == COUNT_REMOTE || s->reason == COUNT_CLOSED) &&
+	       backend_run(s->at.by) == emulation_run && fence_method() == FENCE_MEMBARRIER;
 }
 
 void slow_try(struct slow *s, struct program *p)
@@ -145,7 +146,7 @@ void slow_try_by_lease(struct slow *s, struct program *p, const struct cpu_op *o
 	if (!may_lease(s))
 		return;
 	entered_backend(s);
-	if (!membarrier_lease(ops, nr_ops, s->at, &lease))
+	if (!emulation_lease(ops, nr_ops, s->at, &lease))
 		return;
 	do {
 		DELAY_POINT();
@@ -153,7 +154,7 @@ void slow_try_by_lease(struct slow *s, struct program *p, const struct cpu_op *o
 			program_leased(p, lease, &s->tags[s->at.index]) : RSEQ_OP_ELSEWHERE;
 		DELAY_POINT();
 	} while (s->outcome == RSEQ_OP_ABORTED && retry_aborted(s));
-	membarrier_end_lease(s->at, lease, !s->outcome);
+	emulation_end_lease(s->at, lease, !s->outcome);
 	if (s->outcome >= 0)
 		left_backend(s, s->outcome);
 }

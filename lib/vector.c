@@ -19,7 +19,7 @@ static bool sequences(void)
 static __attribute__((noinline)) int not_tried(const struct cpu_op *ops, unsigned int nr_ops)
 {
 	struct cpu_op copy[CPU_OP_VEC_LEN_MAX];
-	int ret = membarrier_fetch(copy, ops, nr_ops);
+	int ret = emulation_fetch(copy, ops, nr_ops);
 
 	if (!ret)
 		ret = interp_check(copy, nr_ops);

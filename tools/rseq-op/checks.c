@@ -61,7 +61,7 @@ static bool registered(void)
 	static intptr_t v;
 
 	rseq_op_addv(&v, 1, rseq_op_current_cpu());
-	return area_cpu() >= 0;
+	return thread_cpu() >= 0;
 }
 
 static bool wait_for(const int *flag, const int *or_flag)
@@ -89,7 +89,7 @@ static void *go_round(void *arg)
 	if (!run->unregistered) {
 		before = switches();
 		run->aborted = spin_until_aborted(&run->spin);
-		run->cpu_after = area_cpu();
+		run->cpu_after = thread_cpu();
 		run->switches = switches() - before;
 	}
 	__atomic_store_n(&run->done, 1, __ATOMIC_RELEASE);

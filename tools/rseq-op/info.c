@@ -86,7 +86,7 @@ static void emit_rseq(void)
 	else
 		emit_nothing("area_size");
 	emit_number("feature_size", (long long)size);
-	emit_fields(size ? size : area_cpu() >= 0 ? 20 : 0);
+	emit_fields(size ? size : thread_cpu() >= 0 ? 20 : 0);
 	section_end();
 }
 

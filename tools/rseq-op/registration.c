@@ -68,7 +68,7 @@ static const char *owner(uint64_t pointer)
 /* What can be known without the kernel's word. */
 static const char *guess(void)
 {
-	if (area_cpu() < 0)
+	if (thread_cpu() < 0)
 		return "nobody";
 	return &__rseq_size && __rseq_size ? "glibc" : "library";
 }

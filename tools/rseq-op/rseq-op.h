@@ -73,7 +73,7 @@ struct check check_signal(void);
 struct check check_fence(void);
 struct check check_single_step(void);
 
-static inline int area_cpu(void)
+static inline int thread_cpu(void)
 {
 	return rseq_op_area_int(RSEQ_OP_OFFSET + 4);
 }

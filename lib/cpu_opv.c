@@ -13,7 +13,7 @@ static long cpu_opv(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsi
 	return raw_syscall(NR_CPU_OPV, (long)ops, nr_ops, cpu, flags, 0, 0);
 }
 
-int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, bool trusted)
+int cpu_opv_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, bool trusted)
 {
 	long ret;
 
@@ -29,14 +29,14 @@ int kernel_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, b
  * without rseq(2) cannot have cpu_opv(2), so it is not asked: valgrind, which has no rseq(2),
  * would print that it does not know the call.
  */
-int kernel_probe(void)
+int cpu_opv_probe(void)
 {
 	static _Atomic int answer = 1;
 	int ret = atomic_load_explicit(&answer, memory_order_relaxed);
 	long nr;
 
 	if (ret > 0) {
-		nr = area_rseq_missing() ? -ENOSYS : probe(NR_CPU_OPV, 0, 0, 0, CPU_OP_NR_FLAG);
+		nr = rseq_missing() ? -ENOSYS : probe(NR_CPU_OPV, 0, 0, 0, CPU_OP_NR_FLAG);
 		ret = nr < 0 ? (int)nr : nr >= NR_CPU_OPS ? 0 : -ENOSYS;
 		atomic_store_explicit(&answer, ret, memory_order_relaxed);
 	}

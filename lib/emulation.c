@@ -23,7 +23,7 @@
 
 #include "internal.h"
 
-int membarrier_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops)
+int emulation_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int nr_ops)
 {
 	size_t size = nr_ops * sizeof(*ops);
 	int ret;
@@ -41,7 +41,7 @@ int membarrier_fetch(struct cpu_op *copy, const struct cpu_op *ops, unsigned int
 /* Nobody else is in a sequence at the place where we are: guard.c, scenario E. */
 static int fence_elsewhere(struct place at, bool area_is_ours)
 {
-	if (!area_is_ours || area_index(at.by) != at.index)
+	if (!area_is_ours || thread_index(at.by) != at.index)
 		return fence(at);
 	atomic_thread_fence(memory_order_seq_cst);	/* scenario C: (g) */
 	return 0;
@@ -119,14 +119,14 @@ static int bring_in(const struct cpu_op *ops, unsigned int nr_ops, operand_fn ho
 	return ret ? ret : interp_for_each_operand(ops, nr_ops, how);
 }
 
-int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
+int emulation_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
 		   bool trusted)
 {
 	struct cpu_op copy[CPU_OP_VEC_LEN_MAX];
 	int ret;
 
 	if (!trusted) {
-		ret = membarrier_fetch(copy, ops, nr_ops);
+		ret = emulation_fetch(copy, ops, nr_ops);
 		if (ret)
 			return ret;
 		ops = copy;
@@ -135,11 +135,10 @@ int membarrier_run(const struct cpu_op *ops, unsigned int nr_ops, struct place a
 	return ret ? ret : run_guarded(ops, nr_ops, at, trusted);
 }
 
-bool membarrier_lease(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
+bool emulation_lease(const struct cpu_op *ops, unsigned int nr_ops, struct place at,
 		      int64_t *lease)
 {
-	if (backend_run(at.by) != membarrier_run || fence_method() != FENCE_MEMBARRIER ||
-	    bring_in(ops, nr_ops, operand_touch) || !guard_lease(at, lease))
+	if (bring_in(ops, nr_ops, operand_touch) || !guard_lease(at, lease))
 		return false;
 	DELAY_POINT();
 	if (!fence_elsewhere(at, true))		/* scenario F: (b) */
@@ -148,7 +147,7 @@ bool membarrier_lease(const struct cpu_op *ops, unsigned int nr_ops, struct plac
 	return false;
 }
 
-void membarrier_end_lease(struct place at, int64_t lease, bool committed)
+void emulation_end_lease(struct place at, int64_t lease, bool committed)
 {
 	bool sequences = !committed || fence_again(at, true);
 

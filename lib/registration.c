@@ -89,7 +89,7 @@ static unsigned long feature_size(void)
 	return size;
 }
 
-void area_init(void)
+void registration_init(void)
 {
 	unsigned long size = feature_size();
 
@@ -103,15 +103,15 @@ void area_init(void)
 }
 
 /* The CPU that the calling thread runs on, < 0 where it is not registered. */
-int area_cpu(void)
+int thread_cpu(void)
 {
 	return rseq_op_area_int(RSEQ_OP_OFFSET + (ptrdiff_t)offsetof(struct area, cpu_id));
 }
 
-int area_index(enum by by)
+int thread_index(enum by by)
 {
-	if (by == BY_CPU || area_cpu() < 0)
-		return area_cpu();
+	if (by == BY_CPU || thread_cpu() < 0)
+		return thread_cpu();
 	return rseq_op_area_int(rseq_op_cid_offset);
 }
 
@@ -128,18 +128,18 @@ static int ask_rseq(void)
 	return ret;
 }
 
-bool area_rseq_works(void)
+bool rseq_works(void)
 {
 	return ask_rseq() == -EINVAL;
 }
 
-void area_ask(void)
+void rseq_ask(void)
 {
 	if (!libc_registers())
 		ask_rseq();
 }
 
-bool area_rseq_missing(void)
+bool rseq_missing(void)
 {
 	return !libc_registers() && ask_rseq() == -ENOSYS;
 }
@@ -148,7 +148,7 @@ bool area_rseq_missing(void)
  * Register the calling thread, if that has not been done and can be done. Where
  * somebody else has registered an area of his own the kernel refuses ours.
  */
-bool area_register_thread(void)
+bool thread_register(void)
 {
 	static __thread bool tried __attribute__((tls_model("initial-exec")));
 	long area = (long)(rseq_op_thread_pointer() + RSEQ_OP_OFFSET);
@@ -157,6 +157,6 @@ bool area_register_thread(void)
 		return false;
 	tried = true;
 	DELAY_POINT();
-	return area_rseq_works() &&
+	return rseq_works() &&
 	       !raw_syscall(SYS_rseq, area, AREA_SIZE, 0, RSEQ_OP_SIG, 0, 0);
 }
