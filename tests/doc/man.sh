@@ -83,6 +83,12 @@ run_rseq_op()
 	done
 }
 
+# The second message finds the slot in use.
+run_cpu_op()
+{
+	expect "$1: puts one message" "0 1 hello, status 0" "$("$2" 2>&1), status $?"
+}
+
 run_rseq_op_pool()
 {
 	expect "$1: the sum is right" "100000, status 0" "$("$2" 2>&1), status $?"
