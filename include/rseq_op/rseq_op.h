@@ -64,14 +64,17 @@
 
 #include <linux/cpu_opv.h>
 
-/* What an attempt of a sequence returns that did not end; not an interface. */
-#define RSEQ_OP_ABORTED		(-1)	/* preempted, migrated, signalled */
-#define RSEQ_OP_ELSEWHERE	(-2)	/* not on that CPU, or it is closed */
+/* What a sequence returns if it neither committed nor stopped at a comparison; not an interface. */
+#define RSEQ_OP_ABORTED		(-1)	/* the thread was preempted or migrated, or got a signal */
+#define RSEQ_OP_ELSEWHERE	(-2)	/* the thread is not on the CPU, or the CPU is closed */
 
 #define RSEQ_OP_STR_(x)		#x
 #define RSEQ_OP_STR(x)		RSEQ_OP_STR_(x)
 
-/* What is at 10 stays as long as this code does: nothing else names the debuggers' arrays. */
+/*
+ * Keep the entry at label 10 of a table for debuggers as long as the code is kept: nothing else
+ * refers to these tables.
+ */
 #ifndef RSEQ_OP_ASM_KEEP
 # define RSEQ_OP_ASM_KEEP	".reloc ., BFD_RELOC_NONE, 10b\n\t"
 # define RSEQ_OP_ARRAY		"\"aw?\""
@@ -109,7 +112,7 @@ extern ptrdiff_t rseq_op_offset;
 /* The offset of the word with the concurrency ID; not an interface. */
 extern ptrdiff_t rseq_op_cid_offset;
 
-/* Between the steps of a sequence: tests define it as something that takes time. */
+/* Stands between the steps of a sequence. Tests define it as instructions that take time. */
 #ifndef RSEQ_OP_ASM_DELAY
 # define RSEQ_OP_ASM_DELAY
 #endif
@@ -128,12 +131,12 @@ extern ptrdiff_t rseq_op_cid_offset;
 #define RSEQ_OP_CPU_MAX		8192
 
 /*
- * Which CPUs, and which concurrency IDs, are open to sequences: the tag of a CPU is its
- * number while it is, and no int at all while it is not. The library writes them, the
- * sequences read them; not an interface.
+ * The tags of the CPUs and of the concurrency IDs; not an interface. While a CPU is open to
+ * sequences, its tag equals the number of the CPU. Otherwise the tag has a value that no int can
+ * equal. The library writes the tags, and sequences read them.
  *
- * A sequence looks at the tag of the CPU that the thread runs on, as struct rseq
- * tells it: -1 and -2, for a thread that is not registered, have tags too.
+ * A sequence reads the tag of the CPU whose number is in struct rseq. In a thread that is not
+ * registered this number is -1 or -2, so these two have tags, too, which are never open.
  */
 #define RSEQ_OP_TAGS_BEFORE	2
 extern int64_t rseq_op_cpu_tag[RSEQ_OP_TAGS_BEFORE + RSEQ_OP_CPU_MAX];
@@ -149,7 +152,7 @@ static inline const int64_t *rseq_op_cid_tags(void)
 	return rseq_op_cid_tag + RSEQ_OP_TAGS_BEFORE;
 }
 
-/* What rseq_op_nr_cpus() returns, for inline code; not an interface. */
+/* The number that rseq_op_nr_cpus() returns, for inline code; not an interface. */
 extern int rseq_op_cpus;
 
 /*
@@ -164,8 +167,8 @@ static inline int rseq_op_not_negative(int n)
 /**
  * rseq_op_current_cpu() - the CPU that the calling thread runs on
  *
- * A hint: the thread may be elsewhere when the caller looks at it. Using it for
- * an operation is correct all the same.
+ * The number is a hint: the thread may have moved to another CPU before the caller uses the number.
+ * An operation for that number is still correct; it only takes longer.
  *
  * Return: its number, 0 to rseq_op_nr_cpus() - 1. In a thread that is not registered with
  * rseq(2), as it may be until its first operation: 0, or the number that an earlier thread left,
@@ -245,50 +248,51 @@ enum rseq_op_do {
 int rseq_op_slow(void *first, intptr_t second, int index, unsigned int what, ...);
 
 /*
- * The typed operations, as typed.h has them, for words of type intptr_t and with @cpu.
- * A suffix makes others of each:
+ * The typed operations. typed.h declares them for words of type intptr_t and for the data of a CPU.
+ * Suffixes give the other forms of each operation:
  *
- *	rseq_op_addv32()	for words of type int32_t. Those that follow pointers,
- *				cmpnev_storeoffp_load and offset_deref_addv, have none.
- *	rseq_op_addv_release()	with its last store as a release: who sees it, by an
- *				acquire load, sees all that the caller did before.
- *	rseq_op_addv_cid()	for data indexed by concurrency ID: @cpu is such an ID, see
- *				rseq_op_current_cid(). Not for memory that processes share:
- *				each has its own IDs.
+ *	rseq_op_addv32()	Words are of type int32_t. The two operations that follow pointers,
+ *				cmpnev_storeoffp_load and offset_deref_addv, do not have this form.
+ *	rseq_op_addv_release()	The last store is a release. It pairs with an acquire load of the
+ *				same word: a thread that loads the stored value by an acquire load
+ *				sees everything that the caller stored before the operation.
+ *	rseq_op_addv_cid()	The data are indexed by concurrency ID, and @cpu is such an ID: see
+ *				rseq_op_current_cid(). Do not use this form for memory that processes
+ *				share, because each process has its own IDs.
  *
- * Together in this order: rseq_op_addv32_release_cid().
+ * Suffixes are combined in this order: rseq_op_addv32_release_cid().
  */
 #define RSEQ_OP_TEMPLATE	<rseq_op/typed.h>
 #include <rseq_op/variants.h>
 
-/* rseq_op(): fail with -EAGAIN rather than take the backend. */
+/* A flag of rseq_op(): fail with -EAGAIN instead of taking the backend. */
 #define RSEQ_OP_TRY		(1U << 16)
 
 /**
  * rseq_op() - run any vector of operations
- * @ops:	The vector, as cpu_opv(2) describes it. Its operands are data of
- *		@cpu, or of nobody else meanwhile.
- * @nr_ops:	Its length, 0 to CPU_OP_VEC_LEN_MAX. A vector without operations
- *		is a fence: sequences of this process that began on @cpu before
- *		the call have committed or will abort.
+ * @ops:	The vector: see cpu_op.h and cpu_opv(2). Its operands are data of @cpu, or memory that
+ *		no other thread changes during the call.
+ * @nr_ops:	The number of operations in the vector, 0 to CPU_OP_VEC_LEN_MAX. An empty vector is a
+ *		fence: when the call returns 0, each sequence of this process that began on @cpu before
+ *		the call has committed or will abort.
  * @cpu:	Any possible CPU.
  * @flags:	0 or RSEQ_OP_TRY.
  *
- * A vector that compares words and then makes its only store, of a word, is a sequence,
- * if the words are aligned, all of the width of a pointer or all of 4 bytes, and none has
- * expect_fault. Any other takes the backend.
+ * A vector runs as a sequence if it compares words, and its last operation stores a word and is its
+ * only store. The words must be aligned, either all of the width of a pointer or all of 4 bytes,
+ * and no operand may have expect_fault. Every other vector needs the backend.
  *
- * It is all or nothing: on a result < 0 no byte has changed. What stands before a
- * comparison that does not hold takes effect, so comparisons go first.
+ * If the result is negative, no byte has changed. If a comparison does not hold, the operations
+ * before it have taken effect. So put comparisons first.
  *
- * Return: 0, i + 1 where comparison i did not hold, or -errno: as above (-EFAULT also
- * where @ops is NULL, or cannot be read and RSEQ_OP_FORCE_FALLBACK is 1; else a bad
- * @ops may be a SIGSEGV, as it is read before anything is decided; but for cpu_opv(2),
- * an operand that another thread unmaps in the course of the call may be one, too), and
- *	-EINVAL	what cpu_opv(2) calls invalid, to be tried or not; @flags
- *	-EAGAIN	as -EFAULT, for an operand with expect_fault; with RSEQ_OP_TRY, the
- *		vector is no sequence, or cannot be one here and now: use the data of
- *		the current CPU instead
+ * Return: 0; i + 1 if comparison i did not hold, counted from 0; or -errno as above, and
+ *	-EINVAL	the vector is invalid, as cpu_opv(2) says; or @flags has an unknown flag
+ *	-EAGAIN	an operand with expect_fault is not accessible; or, with RSEQ_OP_TRY, the vector cannot
+ *		run as a sequence, or not on the CPU where the thread is now: try again with the data
+ *		of the current CPU
+ * -EFAULT is also returned if @ops is NULL. If @ops cannot be read, the call gets a SIGSEGV, or
+ * returns -EFAULT if RSEQ_OP_FORCE_FALLBACK is 1. If another thread unmaps an operand during the
+ * call, the emulation may get a SIGSEGV; cpu_opv(2) never does.
  */
 int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags);
 
@@ -327,23 +331,23 @@ int rseq_op_fence(int cpu);
  */
 int rseq_op_fence_all(void);
 
-/* How operations run that cannot be a sequence. */
+/* How the library runs operations that cannot run as a sequence. */
 enum rseq_op_backend {
-	RSEQ_OP_BACKEND_NONE,		/* not at all: -ENOSYS */
-	RSEQ_OP_BACKEND_KERNEL,		/* cpu_opv(2) */
-	RSEQ_OP_BACKEND_MEMBARRIER,	/* emulated: close the CPU, fence, run, reopen */
-	RSEQ_OP_BACKEND_AFFINITY,	/* the same, but the fence is to run on the CPU */
-	RSEQ_OP_BACKEND_GUARD,		/* no fence, and so no sequences: close, run, reopen */
+	RSEQ_OP_BACKEND_NONE,		/* it does not: -ENOSYS */
+	RSEQ_OP_BACKEND_KERNEL,		/* by cpu_opv(2) */
+	RSEQ_OP_BACKEND_MEMBARRIER,	/* emulation: close the CPU, membarrier(2), run, open the CPU */
+	RSEQ_OP_BACKEND_AFFINITY,	/* the same, with a thread on the CPU in place of membarrier(2) */
+	RSEQ_OP_BACKEND_GUARD,		/* emulation without a fence, so the process has no sequences */
 };
 
 /**
  * rseq_op_backend() - say which backend this process uses, and why
  * @why:	If not NULL, *why is set to a sentence in English, a constant.
  *
- * The choice is made once, by this call or the first operation that needs one; a seccomp
- * filter that is installed later has to allow it.
- * RSEQ_OP_BACKEND in the environment, "kernel", "membarrier", "affinity" or "guard",
- * overrides it.
+ * The library chooses the backend once, in this call or in the first operation that needs a
+ * backend. A seccomp filter that the process installs later must allow the system calls of the
+ * backend. The environment variable RSEQ_OP_BACKEND ("kernel", "membarrier", "affinity" or "guard")
+ * overrides the choice.
  *
  * Return: the backend.
  */
@@ -353,24 +357,24 @@ enum rseq_op_backend rseq_op_backend(const char **why);
  * rseq_op_backend_name() - name a backend as RSEQ_OP_BACKEND does
  * @backend:	Any number.
  *
- * Return: a constant string, "none" for RSEQ_OP_BACKEND_NONE and what is no backend.
+ * Return: a constant string; "none" for RSEQ_OP_BACKEND_NONE and for a number that is no backend.
  */
 const char *rseq_op_backend_name(enum rseq_op_backend backend);
 
 /**
- * struct rseq_op_stats - what has not been done by a sequence, since the start
+ * struct rseq_op_stats - how many operations did not run as a sequence, since the start
  *
- * An operation that ends in the backend is counted once, by the reason:
- * @aborted:		its sequence aborted RSEQ_OP_MAX_ABORTS times in a row
- * @remote:		it aims at a CPU other than the current one
- * @closed:		the backend was at work for the CPU, and stayed so; or there are
- *			no sequences (RSEQ_OP_BACKEND_GUARD)
- * @unregistered:	the thread has no struct rseq, nor can get one
- * @forced:		RSEQ_OP_FORCE_FALLBACK asked for it
- * @vector:		rseq_op(): it is not a sequence
+ * An operation that needs the backend is counted once, by the reason:
+ * @aborted:		RSEQ_OP_MAX_ABORTS attempts in a row were aborted
+ * @remote:		the operation is for a CPU other than the current one
+ * @closed:		the backend ran another operation for the CPU, and did not end soon; or the
+ *			process has no sequences (RSEQ_OP_BACKEND_GUARD)
+ * @unregistered:	the thread is not registered with rseq(2), and cannot be
+ * @forced:		RSEQ_OP_FORCE_FALLBACK asked for the backend
+ * @vector:		rseq_op(): the vector cannot run as a sequence
  *
- * and apart from these:
- * @aborts:		attempts of sequences that aborted
+ * This counter is not about operations:
+ * @aborts:		attempts that were aborted
  */
 struct rseq_op_stats {
 	uint64_t aborted;
@@ -384,13 +388,13 @@ struct rseq_op_stats {
 
 /**
  * rseq_op_stats() - read the counters of this process
- * @stats:	Where to; NULL: nowhere.
- * @size:	sizeof(*stats). A library that knows fewer counters leaves the
- *		others 0, one that knows more leaves them out.
+ * @stats:	Where to store the counters. If it is NULL, nothing is stored.
+ * @size:	sizeof(*stats). A library that knows fewer counters stores 0 to the others. A library
+ *		that knows more counters stores only those that @stats has room for.
  */
 void rseq_op_stats(struct rseq_op_stats *stats, size_t size);
 
-/* Keep the object that something lies in from being unloaded; not an interface. */
+/* Keep the shared object that contains an address from being unloaded; not an interface. */
 void rseq_op_keep_loaded(const void *object);
 #include <rseq_op/keep.h>
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The typed operations: a template, for variants.h. Each tries its sequence once, in the
- * caller's code, and goes on in the library.
+ * The typed operations: a template, for variants.h. Each one tries its sequence once, in the
+ * caller's code. If that attempt does not end the operation, the operation goes on in the library.
+ *
+ * The first line of each comment is the operation as pseudo-code. Every operation returns -errno if
+ * it failed, and then has changed nothing: see rseq_op.h.
  */
 #include <rseq_op/sequences.h>
 
@@ -21,9 +24,9 @@
 
 /**
  * rseq_op_storev() - *v = newv
- * @v:		A word of @cpu's data.
- * @newv:	What it is to hold.
- * @cpu:	Whose data it is; any possible CPU.
+ * @v:		A word of the data of @cpu.
+ * @newv:	The value to store to *@v.
+ * @cpu:	Any possible CPU.
  *
  * Return: 0, or -errno.
  */
@@ -38,10 +41,11 @@ static inline int RSEQ_OP_NAME(storev)(RSEQ_OP_T *v, RSEQ_OP_T newv, int cpu)
 
 /**
  * rseq_op_xchgv() - *old = *v, *v = newv
- * @v:		A word of @cpu's data.
- * @newv:	What it is to hold.
- * @old:	A word of the caller's own; may be changed too where the result is not 0.
- * @cpu:	Whose data @v is; any possible CPU.
+ * @v:		A word of the data of @cpu.
+ * @newv:	The value to store to *@v.
+ * @old:	A word that only the caller uses. It gets the value of *@v before the operation. It may
+ *		also change if the result is not 0.
+ * @cpu:	Any possible CPU.
  *
  * Return: 0, or -errno.
  */
@@ -57,9 +61,9 @@ static inline int RSEQ_OP_NAME(xchgv)(RSEQ_OP_T *v, RSEQ_OP_T newv, RSEQ_OP_T *o
 
 /**
  * rseq_op_addv() - *v += count
- * @v:		A word of @cpu's data.
- * @count:	Added to it, wrapping around.
- * @cpu:	Whose data it is; any possible CPU.
+ * @v:		A word of the data of @cpu.
+ * @count:	The number to add, wrapping around.
+ * @cpu:	Any possible CPU.
  *
  * Return: 0, or -errno.
  */
@@ -74,9 +78,9 @@ static inline int RSEQ_OP_NAME(addv)(RSEQ_OP_T *v, RSEQ_OP_T count, int cpu)
 
 /**
  * rseq_op_orv() - *v |= mask
- * @v:		A word of @cpu's data.
- * @mask:	The bits.
- * @cpu:	Whose data it is; any possible CPU.
+ * @v:		A word of the data of @cpu.
+ * @mask:	The operand of the bitwise operation.
+ * @cpu:	Any possible CPU.
  *
  * Return: 0, or -errno.
  */
@@ -91,9 +95,9 @@ static inline int RSEQ_OP_NAME(orv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu)
 
 /**
  * rseq_op_andv() - *v &= mask
- * @v:		A word of @cpu's data.
- * @mask:	The bits.
- * @cpu:	Whose data it is; any possible CPU.
+ * @v:		A word of the data of @cpu.
+ * @mask:	The operand of the bitwise operation.
+ * @cpu:	Any possible CPU.
  *
  * Return: 0, or -errno.
  */
@@ -108,9 +112,9 @@ static inline int RSEQ_OP_NAME(andv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu)
 
 /**
  * rseq_op_xorv() - *v ^= mask
- * @v:		A word of @cpu's data.
- * @mask:	The bits.
- * @cpu:	Whose data it is; any possible CPU.
+ * @v:		A word of the data of @cpu.
+ * @mask:	The operand of the bitwise operation.
+ * @cpu:	Any possible CPU.
  *
  * Return: 0, or -errno.
  */
@@ -125,10 +129,11 @@ static inline int RSEQ_OP_NAME(xorv)(RSEQ_OP_T *v, RSEQ_OP_T mask, int cpu)
 
 /**
  * rseq_op_fetch_addv() - *old = *v, *v += count
- * @v:		A word of @cpu's data.
- * @count:	Added to it, wrapping around.
- * @old:	A word of the caller's own; may be changed too where the result is not 0.
- * @cpu:	Whose data @v is; any possible CPU.
+ * @v:		A word of the data of @cpu.
+ * @count:	The number to add, wrapping around.
+ * @old:	A word that only the caller uses. It gets the value of *@v before the operation. It may
+ *		also change if the result is not 0.
+ * @cpu:	Any possible CPU.
  *
  * Return: 0, or -errno.
  */
@@ -145,12 +150,12 @@ static inline int RSEQ_OP_NAME(fetch_addv)(RSEQ_OP_T *v, RSEQ_OP_T count, RSEQ_O
 
 /**
  * rseq_op_cmpeqv_storev() - if (*v == expect) *v = newv
- * @v:		A word of @cpu's data.
- * @expect:	What it must hold.
- * @newv:	What it is to hold.
- * @cpu:	Whose data it is; any possible CPU.
+ * @v:		A word of the data of @cpu.
+ * @expect:	The value that *@v must have.
+ * @newv:	The value to store to *@v.
+ * @cpu:	Any possible CPU.
  *
- * Return: 0, 1 if *v differs from @expect, or -errno.
+ * Return: 0; 1 if *@v differs from @expect; or -errno.
  */
 static inline int RSEQ_OP_NAME(cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
 					      RSEQ_OP_T newv, int cpu)
@@ -165,15 +170,14 @@ static inline int RSEQ_OP_NAME(cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
 
 /**
  * rseq_op_cmpeqv_cmpeqv_storev() - if (*v == expect && *v2 == expect2) *v = newv
- * @v:		A word of @cpu's data.
- * @expect:	What it must hold.
- * @v2:		Another word of @cpu's data, or one that nobody changes meanwhile.
- * @expect2:	What *v2 must hold.
- * @newv:	What *v is to hold.
- * @cpu:	Whose data they are; any possible CPU.
+ * @v:		A word of the data of @cpu.
+ * @expect:	The value that *@v must have.
+ * @v2:		Another word of the data of @cpu, or a word that no thread changes during the call.
+ * @expect2:	The value that *@v2 must have.
+ * @newv:	The value to store to *@v.
+ * @cpu:	Any possible CPU.
  *
- * Return: 0, 1 if *v differs from @expect, 2 if only *v2 differs from @expect2, or
- * -errno.
+ * Return: 0; 1 if *@v differs from @expect; 2 if only *@v2 differs from @expect2; or -errno.
  */
 static inline int RSEQ_OP_NAME(cmpeqv_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
 						     RSEQ_OP_T *v2, RSEQ_OP_T expect2,
@@ -191,16 +195,16 @@ static inline int RSEQ_OP_NAME(cmpeqv_cmpeqv_storev)(RSEQ_OP_T *v, RSEQ_OP_T exp
 
 /**
  * rseq_op_cmpeqv_storev_storev() - if (*v == expect) { *v2 = newv2; *v = newv; }
- * @v:		A word of @cpu's data.
- * @expect:	What it must hold.
- * @v2:		Another word of @cpu's data, which nobody reads before *v says so:
- *		where an attempt was aborted, *v2 may hold @newv2 although the
- *		operation ends with a result other than 0.
- * @newv2:	What *v2 is to hold.
- * @newv:	What *v is to hold.
- * @cpu:	Whose data they are; any possible CPU.
+ * @v:		A word of the data of @cpu.
+ * @expect:	The value that *@v must have.
+ * @v2:		Another word of the data of @cpu. No thread may use its value before the store to *@v
+ *		says so: *@v2 may have changed although the result is not 0, because a sequence that
+ *		was aborted has stored to it.
+ * @newv2:	The value to store to *@v2.
+ * @newv:	The value to store to *@v.
+ * @cpu:	Any possible CPU.
  *
- * Return: 0, 1 if *v differs from @expect, or -errno.
+ * Return: 0; 1 if *@v differs from @expect; or -errno.
  */
 static inline int RSEQ_OP_NAME(cmpeqv_storev_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
 						     RSEQ_OP_T *v2, RSEQ_OP_T newv2,
@@ -218,16 +222,16 @@ static inline int RSEQ_OP_NAME(cmpeqv_storev_storev)(RSEQ_OP_T *v, RSEQ_OP_T exp
 
 /**
  * rseq_op_cmpeqv_memcpy_storev() - if (*v == expect) { copy; *v = newv; }
- * @v:		A word of @cpu's data.
- * @expect:	What it must hold.
- * @dst:	Where to copy; as v2 of rseq_op_cmpeqv_storev_storev().
- * @src:	Where from. The two do not overlap.
- * @len:	How many bytes: 0 to 4096.
- * @newv:	What *v is to hold.
- * @cpu:	Whose data they are; any possible CPU.
+ * @v:		A word of the data of @cpu.
+ * @expect:	The value that *@v must have.
+ * @dst:	The area to copy to. The rule for @v2 of rseq_op_cmpeqv_storev_storev() applies to it.
+ * @src:	The area to copy from. The two areas must not overlap.
+ * @len:	The number of bytes to copy, 0 to 4096.
+ * @newv:	The value to store to *@v.
+ * @cpu:	Any possible CPU.
  *
- * Return: 0, 1 if *v differs from @expect, or -errno; -EINVAL is also said of @len,
- * and of areas that overlap, but that not by a sequence.
+ * Return: 0; 1 if *@v differs from @expect; or -errno. -EINVAL is also returned for an invalid
+ * @len. A backend returns it for areas that overlap, too; a sequence does not check that.
  */
 static inline int RSEQ_OP_NAME(cmpeqv_memcpy_storev)(RSEQ_OP_T *v, RSEQ_OP_T expect,
 						     void *dst, const void *src, size_t len,
@@ -249,18 +253,19 @@ static inline int RSEQ_OP_NAME(cmpeqv_memcpy_storev)(RSEQ_OP_T *v, RSEQ_OP_T exp
 #if RSEQ_OP_POINTERS
 /**
  * rseq_op_cmpnev_storeoffp_load() - take the first node of a list
- * @v:		A word of @cpu's data: the address of the first node.
- * @expectnot:	What it holds when there is none.
- * @voffp:	Offset, in a node, of the word with the address of the next one.
- * @load:	A word of the caller's own; may be changed too where the result is not 0.
- * @cpu:	Whose data @v is; any possible CPU.
+ * @v:		A word of the data of @cpu: the address of the first node.
+ * @expectnot:	The value of *@v if the list is empty.
+ * @voffp:	The offset in bytes, in a node, of the word with the address of the next node.
+ * @load:	A word that only the caller uses. It gets the address of the node. It may also change
+ *		if the result is not 0.
+ * @cpu:	Any possible CPU.
  *
  * if (*v != expectnot) { *load = *v; *v = *(intptr_t *)(*v + voffp); }
  *
- * A node may be unmapped by whoever took it: where this operation then looks at it all
- * the same, it is a SIGSEGV in the sequence. Nodes that are reused are no danger.
+ * Nodes may be reused at any time. But if a thread unmaps a node that it has taken, another thread
+ * that is just taking the same node may get a SIGSEGV in its sequence.
  *
- * Return: 0, 1 if *v is @expectnot, or -errno.
+ * Return: 0; 1 if *@v equals @expectnot; or -errno.
  */
 static inline int RSEQ_OP_NAME(cmpnev_storeoffp_load)(RSEQ_OP_T *v, RSEQ_OP_T expectnot,
 						      intptr_t voffp, RSEQ_OP_T *load,
@@ -277,18 +282,18 @@ static inline int RSEQ_OP_NAME(cmpnev_storeoffp_load)(RSEQ_OP_T *v, RSEQ_OP_T ex
 }
 
 /**
- * rseq_op_offset_deref_addv() - add to the word that a field of what is pointed to points to
- * @ptr:	A word that holds an address, as of a structure.
- * @off:	Offset from that address, in bytes, of a word that holds an address.
- * @inc:	Added to the word at that one, wrapping around.
- * @cpu:	Whose data all three words are; any possible CPU.
+ * rseq_op_offset_deref_addv() - add through two pointers
+ * @ptr:	A word that holds an address, for example of a structure.
+ * @off:	The offset in bytes, from that address, of a second word that holds an address.
+ * @inc:	The number to add to the word at the second address, wrapping around.
+ * @cpu:	Any possible CPU. All three words are data of it.
  *
  * **(intptr_t **)(*ptr + off) += inc
  *
- * All is loaded in the sequence: who replaces what @ptr points to, and then waits for a
- * fence, knows that nobody adds by the old one any more. As librseq's
- * rseq_load_add_load_load_add_store__ptr(). What the addresses lead to stays mapped; if not,
- * it is a SIGSEGV in the sequence.
+ * The sequence loads both pointers itself. So if a thread stores another address to *@ptr and then
+ * calls rseq_op_fence(), no operation adds through the old address any more. This is the operation
+ * rseq_load_add_load_load_add_store__ptr() of librseq. The memory at both addresses must stay
+ * mapped; otherwise the sequence gets a SIGSEGV.
  *
  * Return: 0, or -errno.
  */

@@ -13,11 +13,11 @@ sed -n '/^    5 operations/,/^$/p' doc/design.md | awk '
 printf '%s\n' lib/*.c | sed 's|lib/||; s|\.c$||' | sort > "$dir/files"
 
 # "SYMBOL FILE" for what is defined, and for what is used.
-for file in $(cat "$dir/files"); do
+while read -r file; do
 	nm "build/lib/$file.o" | awk -v file="$file" '$1 == "U" { print $2, file }' >> "$dir/used"
 	nm "build/lib/$file.o" | awk -v file="$file" '
 		NF == 3 && $2 ~ /[TDBRCVW]/ { print $3, file }' >> "$dir/defined"
-done
+done < "$dir/files"
 # "USER USED"
 join <(sort "$dir/used") <(sort "$dir/defined") | awk '$2 != $3 { print $2, $3 }' | sort -u > "$dir/uses"
 
