@@ -19,7 +19,7 @@ $(found_by): $(B)/%: lib/%.in
 
 install: lib install-tool $(found_by) ## Install library, tool, headers, man pages (DESTDIR= prefix= libdir=)
 	install -d "$(D)$(libdir)/pkgconfig" "$(D)$(libdir)/cmake/rseq_op" \
-		"$(D)$(includedir)/rseq_op/arch" "$(D)$(includedir)/rseq_op/librseq/rseq" \
+		"$(D)$(includedir)/rseq_op/detail/arch" "$(D)$(includedir)/rseq_op/librseq/rseq" \
 		"$(D)$(includedir)/linux" "$(D)$(datadir)/rseq_op" "$(D)$(mandir)/man2" \
 		"$(D)$(mandir)/man3"
 	install -m 644 $(static) "$(D)$(libdir)"
@@ -30,7 +30,8 @@ install: lib install-tool $(found_by) ## Install library, tool, headers, man pag
 	install -m 644 $(B)/rseq_opConfig.cmake $(B)/rseq_opConfigVersion.cmake \
 		"$(D)$(libdir)/cmake/rseq_op"
 	install -m 644 include/rseq_op/*.h "$(D)$(includedir)/rseq_op"
-	install -m 644 include/rseq_op/arch/*.h "$(D)$(includedir)/rseq_op/arch"
+	install -m 644 include/rseq_op/detail/*.h "$(D)$(includedir)/rseq_op/detail"
+	install -m 644 include/rseq_op/detail/arch/*.h "$(D)$(includedir)/rseq_op/detail/arch"
 	install -m 644 include/rseq_op/librseq/rseq/rseq.h "$(D)$(includedir)/rseq_op/librseq/rseq"
 	install -m 644 include/linux/cpu_opv.h "$(D)$(includedir)/linux"
 	install -m 644 lib/rseq_op.supp "$(D)$(datadir)/rseq_op"

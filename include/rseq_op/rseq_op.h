@@ -118,11 +118,11 @@ extern ptrdiff_t rseq_op_cid_offset;
 #endif
 
 #if defined(__x86_64__) && !defined(__ILP32__)
-# include <rseq_op/arch/x86-64.h>
+# include <rseq_op/detail/arch/x86-64.h>
 #elif defined(__i386__)
-# include <rseq_op/arch/i386.h>
+# include <rseq_op/detail/arch/i386.h>
 #elif defined(__aarch64__) && !defined(__ILP32__)
-# include <rseq_op/arch/aarch64.h>
+# include <rseq_op/detail/arch/aarch64.h>
 #else
 # error "rseq_op: no sequences for this architecture"
 #endif
@@ -263,7 +263,7 @@ int rseq_op_slow(void *first, intptr_t second, int index, unsigned int what, ...
  * Suffixes are combined in this order: rseq_op_addv32_release_cid().
  */
 #define RSEQ_OP_TEMPLATE	<rseq_op/typed.h>
-#include <rseq_op/variants.h>
+#include <rseq_op/detail/variants.h>
 
 /* A flag of rseq_op(): fail with -EAGAIN instead of taking the backend. */
 #define RSEQ_OP_TRY		(1U << 16)
@@ -396,7 +396,7 @@ void rseq_op_stats(struct rseq_op_stats *stats, size_t size);
 
 /* Keep the shared object that contains an address from being unloaded; not an interface. */
 void rseq_op_keep_loaded(const void *object);
-#include <rseq_op/keep.h>
+#include <rseq_op/detail/keep.h>
 
 #pragma GCC visibility pop
 

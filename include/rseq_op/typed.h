@@ -6,7 +6,7 @@
  * The first line of each comment is the operation as pseudo-code. Every operation returns -errno if
  * it failed, and then has changed nothing: see rseq_op.h.
  */
-#include <rseq_op/sequences.h>
+#include <rseq_op/detail/sequences.h>
 
 #if RSEQ_OP_BY_CID
 # define RSEQ_OP_TAGS		rseq_op_cid_tags()

@@ -26,7 +26,7 @@ perl -0777 -ne '
 cat > "$dir/call.c" << 'END'
 #include <rseq_op/rseq_op.h>
 #define RSEQ_OP_TEMPLATE "call.h"
-#include <rseq_op/variants.h>
+#include <rseq_op/detail/variants.h>
 END
 expected=96	# 13 operations on words in 4 variants, 11 on 32 bits in 4
 

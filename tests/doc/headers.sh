@@ -21,7 +21,7 @@ try()
 		-o "$dir/use.o" "$dir/use.c"
 }
 
-for header in include/*/*.h include/rseq_op/librseq/*/*.h; do
+for header in include/*/*.h include/rseq_op/detail/*.h include/rseq_op/librseq/*/*.h; do
 	case $header in
 	*/sequences.h|*/typed.h|*/variants.h)	continue ;;	# templates
 	esac

@@ -38,7 +38,7 @@ struct node {
 };
 
 #define RSEQ_OP_TEMPLATE "typed-work.h"
-#include <rseq_op/variants.h>
+#include <rseq_op/detail/variants.h>
 
 static const struct {
 	const char *name;

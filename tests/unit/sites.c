@@ -24,7 +24,7 @@ static struct rseq_op_site sites[2 * ROOM];
 #define TIMES64(x)	TIMES4(TIMES4(TIMES4(x)))
 
 #define RSEQ_OP_TEMPLATE "site-cases.h"
-#include <rseq_op/variants.h>
+#include <rseq_op/detail/variants.h>
 
 extern const char __start_typed_sites[], __stop_typed_sites[];
 extern const char __start_calls_a[], __stop_calls_a[], __start_calls_b[], __stop_calls_b[];

@@ -51,7 +51,7 @@ static size_t random_len(void)
 typedef void (*check_fn)(int index);
 
 #define RSEQ_OP_TEMPLATE "typed-cases.h"
-#include <rseq_op/variants.h>
+#include <rseq_op/detail/variants.h>
 
 static const struct { check_fn check, bad_operands, invalid_index; bool by_cid; } variants[] = {
 	{ rseq_op_check, rseq_op_check_bad_operands, rseq_op_check_invalid_index, false },
