@@ -15,9 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/cpu_opv.h>
+#include <rseq_op/cpu_op.h>
 
-#define NR_CPU_OPV	600
 #define EXIT_ABSENT	77	/* the kernel lacks the call, or what else is needed */
 
 static inline void fail(const char *what)
@@ -115,7 +114,7 @@ static inline void print_target(const char *what, double figure, int digits,
 
 static inline bool have_call(void)
 {
-	return syscall(NR_CPU_OPV, NULL, 0, 0, CPU_OP_NR_FLAG) >= 0 || errno != ENOSYS;
+	return syscall(__NR_cpu_opv, NULL, 0, 0, CPU_OP_NR_FLAG) >= 0 || errno != ENOSYS;
 }
 
 #endif /* BENCH_H */

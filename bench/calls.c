@@ -70,7 +70,7 @@ static void run_null(const struct row *row)
 
 static void run_vector(const struct row *row)
 {
-	if (syscall(NR_CPU_OPV, row->ops, row->nr_ops, target_cpu, 0))
+	if (syscall(__NR_cpu_opv, row->ops, row->nr_ops, target_cpu, 0))
 		fail(row->name);
 }
 
@@ -153,14 +153,12 @@ static void add_adds(const char *name, unsigned int nr)
 	struct row *row = add_row(name, run_vector);
 
 	while (row->nr_ops < nr)
-		add_op(row, (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-			.u.arithmetic_op = { .p = (uintptr_t)&words[row->nr_ops], .count = 1 } });
+		add_op(row, cpu_op_add(&words[row->nr_ops], 8, 1));
 }
 
 static void add_copy(const char *name, uint32_t len)
 {
-	add_op(add_row(name, run_vector), (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = len,
-		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } });
+	add_op(add_row(name, run_vector), cpu_op_memcpy(dst, src, len));
 }
 
 /* Comparisons and stores that leave the memory as it was, so that they can be repeated. */
@@ -168,24 +166,17 @@ static void add_compare_copy(const char *name)
 {
 	struct row *row = add_row(name, run_vector);
 
-	add_op(row, (struct cpu_op){ .op = CPU_COMPARE_EQ_OP, .len = 8,
-		.u.compare_op = { .a = (uintptr_t)dst, .b = (uintptr_t)&expected } });
-	add_op(row, (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = 8,
-		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } });
-}
-
-static struct cpu_op immediate(int op, void *p)
-{
-	return (struct cpu_op){ .op = op, .len = 8, .u.immediate_op = { .p = (uintptr_t)p } };
+	add_op(row, cpu_op_compare_eq(dst, &expected, 8));
+	add_op(row, cpu_op_memcpy(dst, src, 8));
 }
 
 static void add_compare_store(const char *name, unsigned int nr_stores)
 {
 	struct row *row = add_row(name, run_vector);
 
-	add_op(row, immediate(CPU_COMPARE_EQ_IMM_OP, dst));
+	add_op(row, cpu_op_compare_eq_imm(dst, 8, 0));
 	while (row->nr_ops <= nr_stores)
-		add_op(row, immediate(CPU_STORE_IMM_OP, dst + 8 * row->nr_ops));
+		add_op(row, cpu_op_store_imm(dst + 8 * row->nr_ops, 8, 0));
 }
 
 /* The most that a vector can move, over as few pages as it can, and over the most. */
@@ -193,10 +184,8 @@ static void add_longest(const char *name)
 {
 	struct row *row = add_row(name, run_vector);
 
-	add_op(row, (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = CPU_OP_DATA_LEN_MAX,
-		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } });
-	add_op(row, (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = LONGEST,
-		.u.memcpy_op = { .dst = (uintptr_t)dst + PAGE, .src = (uintptr_t)src + PAGE } });
+	add_op(row, cpu_op_memcpy(dst, src, CPU_OP_DATA_LEN_MAX));
+	add_op(row, cpu_op_memcpy(dst + PAGE, src + PAGE, LONGEST));
 }
 
 static void add_most_pages(const char *name)
@@ -204,9 +193,8 @@ static void add_most_pages(const char *name)
 	struct row *row = add_row(name, run_vector);
 
 	while (row->nr_ops < CPU_OP_VEC_LEN_MAX)
-		add_op(row, (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = 256,
-			.u.memcpy_op = { .dst = (uintptr_t)pages[2 * row->nr_ops] + PAGE - 128,
-					 .src = (uintptr_t)src + PAGE - 128 } });
+		add_op(row, cpu_op_memcpy(pages[2 * row->nr_ops] + PAGE - 128,
+					  src + PAGE - 128, 256));
 }
 
 enum { NOTHING, NULL_CALL, THERE_AND_BACK, EMPTY, ADD, COMPARE_STORE };

@@ -104,7 +104,7 @@ static long trace_call(const struct cpu_op *ops, unsigned int nr_ops, enum state
 		spinner_wait();
 	if (!put("tracing_on", "1"))
 		fail("tracing_on");
-	if (syscall(NR_CPU_OPV, ops, nr_ops, state == THIS ? self_cpu : other_cpu, 0))
+	if (syscall(__NR_cpu_opv, ops, nr_ops, state == THIS ? self_cpu : other_cpu, 0))
 		fail("cpu_opv");
 	put("tracing_on", "0");
 	return state == OURS ? longest_section(take_trace(), other_cpu, "irqentry_enter") :
@@ -129,18 +129,6 @@ static long measure(const struct cpu_op *ops, unsigned int nr_ops, enum state st
 		section[i] = trace_call(ops, nr_ops, state);
 	qsort(section, RUNS, sizeof(*section), compare);
 	return section[state == OURS ? RUNS / 2 : RUNS - 1];
-}
-
-static struct cpu_op copy(void *to, const void *from, uint32_t len)
-{
-	return (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = len,
-		.u.memcpy_op = { .dst = (uintptr_t)to, .src = (uintptr_t)from } };
-}
-
-static struct cpu_op equal(const void *a, const void *b, uint32_t len)
-{
-	return (struct cpu_op){ .op = CPU_COMPARE_EQ_OP, .len = len,
-		.u.compare_op = { .a = (uintptr_t)a, .b = (uintptr_t)b } };
 }
 
 /* Pages of its own for each operation. */
@@ -219,10 +207,11 @@ static void print_heads(FILE *csv)
 
 static void measure_all(FILE *csv)
 {
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
-	struct cpu_op longest[] = { copy(dst, src, PAGE),
-		copy(dst + PAGE, src + PAGE, CPU_OP_VEC_DATA_LEN_MAX - PAGE) };
+	struct cpu_op add = cpu_op_add(&word, 8, 1);
+	struct cpu_op longest[] = {
+		cpu_op_memcpy(dst, src, PAGE),
+		cpu_op_memcpy(dst + PAGE, src + PAGE, CPU_OP_VEC_DATA_LEN_MAX - PAGE),
+	};
 	struct cpu_op most[CPU_OP_VEC_LEN_MAX], again[CPU_OP_VEC_LEN_MAX];
 	struct row rows[] = {
 		{ "empty vector", NULL, 0, { 0 } },
@@ -235,9 +224,10 @@ static void measure_all(FILE *csv)
 	int i;
 
 	for (i = 0; i < CPU_OP_VEC_LEN_MAX; i++) {
-		most[i] = copy(across(i), across((i + 1) % CPU_OP_VEC_LEN_MAX), 256);
-		again[i] = i < CPU_OP_VEC_LEN_MAX / 2 ? copy(dst + PAGE - 128, src, SHARE) :
-			equal(dst + PAGE - 128, dst + PAGE - 128, SHARE);
+		most[i] = cpu_op_memcpy(across(i), across((i + 1) % CPU_OP_VEC_LEN_MAX), 256);
+		again[i] = i < CPU_OP_VEC_LEN_MAX / 2 ?
+			cpu_op_memcpy(dst + PAGE - 128, src, SHARE) :
+			cpu_op_compare_eq(dst + PAGE - 128, dst + PAGE - 128, SHARE);
 	}
 	measure_states(rows, nr);
 	print_heads(csv);

@@ -37,15 +37,14 @@ static enum target target;
 static void *call(void *arg)
 {
 	struct caller *c = arg;
-	struct cpu_op op = { .op = CPU_ADD_OP, .len = 8, .u.arithmetic_op = {
-		.p = (uintptr_t)(target == SAME ? &shared_count : &c->count), .count = 1 } };
+	struct cpu_op op = cpu_op_add(target == SAME ? &shared_count : &c->count, 8, 1);
 	int i;
 
 	pin(c->cpu);
 	pthread_barrier_wait(&begin);
 	c->start = now_ns();
 	for (i = 0; i < VECTORS; i++) {
-		if (syscall(NR_CPU_OPV, &op, 1, c->target_cpu, 0))
+		if (syscall(__NR_cpu_opv, &op, 1, c->target_cpu, 0))
 			fail("cpu_opv");
 	}
 	c->end = now_ns();

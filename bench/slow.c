@@ -69,8 +69,7 @@ static void do_add_there(void)
 
 static void do_vector_here(void)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(words[0]),
-		.u.arithmetic_op = { .p = (uintptr_t)&words[0], .count = 1 } };
+	const struct cpu_op add = cpu_op_add(&words[0], sizeof(words[0]), 1);
 	const struct cpu_op ops[] = { add, add };
 
 	rseq_op(ops, 2, self_cpu, 0);

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <rseq_op/cpu_op.h>
 #include <rseq_op/rseq_op.h>
 
 #define COUNT_MS	1000	/* how long threads count, each time */
@@ -632,14 +633,10 @@ static int remote_vector(struct percpu *d, int cpu, intptr_t turn)
 	const intptr_t next = turn + 1;
 	char note[sizeof(d->note)] = "";
 	const struct cpu_op vector[] = {
-		{ .op = CPU_COMPARE_EQ_OP, .len = sizeof(turn), .u.compare_op = {
-			.a = (uintptr_t)&d->turn, .b = (uintptr_t)&turn } },
-		{ .op = CPU_MEMCPY_OP, .len = sizeof(note), .u.memcpy_op = {
-			.dst = (uintptr_t)d->note, .src = (uintptr_t)note } },
-		{ .op = CPU_ADD_OP, .len = sizeof(d->sum), .u.arithmetic_op = {
-			.p = (uintptr_t)&d->sum, .count = 1 } },
-		{ .op = CPU_MEMCPY_OP, .len = sizeof(next), .u.memcpy_op = {
-			.dst = (uintptr_t)&d->turn, .src = (uintptr_t)&next } },
+		cpu_op_compare_eq(&d->turn, &turn, sizeof(turn)),
+		cpu_op_memcpy(d->note, note, sizeof(note)),
+		cpu_op_add(&d->sum, sizeof(d->sum), 1),
+		cpu_op_memcpy(&d->turn, &next, sizeof(next)),
 	};
 
 	snprintf(note, sizeof(note), "turn %ld was taken from another CPU", (long)next);

@@ -4,13 +4,13 @@
  */
 #include <errno.h>
 
-#include "internal.h"
+#include <rseq_op/cpu_op.h>
 
-#define NR_CPU_OPV	600
+#include "internal.h"
 
 static long cpu_opv(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags)
 {
-	return raw_syscall(NR_CPU_OPV, (long)ops, nr_ops, cpu, flags, 0, 0);
+	return raw_syscall(__NR_cpu_opv, (long)ops, nr_ops, cpu, flags, 0, 0);
 }
 
 int cpu_opv_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, bool trusted)
@@ -36,7 +36,7 @@ int cpu_opv_probe(void)
 	long nr;
 
 	if (ret > 0) {
-		nr = rseq_missing() ? -ENOSYS : probe(NR_CPU_OPV, 0, 0, 0, CPU_OP_NR_FLAG);
+		nr = rseq_missing() ? -ENOSYS : probe(__NR_cpu_opv, 0, 0, 0, CPU_OP_NR_FLAG);
 		ret = nr < 0 ? (int)nr : nr >= NR_CPU_OPS ? 0 : -ENOSYS;
 		atomic_store_explicit(&answer, ret, memory_order_relaxed);
 	}

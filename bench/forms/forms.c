@@ -2,6 +2,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include <rseq_op/cpu_op.h>
+
 #include "bare.h"
 #include "forms.h"
 
@@ -151,8 +153,7 @@ OURS(addv32, rseq_op_addv32(&d->v32, 1, cpu);)
 OURS(addv_release, rseq_op_addv_release(&d->v, 1, cpu);)
 LOOPS(addv_cid_rseq_op, AT(rseq_op_current_cid(), rseq_op_addv_cid(&d->v, 1, cpu);))
 OURS(vector_add,
-     const struct cpu_op op = { .op = CPU_ADD_OP, .len = sizeof(d->v),
-	     .u.arithmetic_op = { .p = (uintptr_t)&d->v, .count = 1 } };
+     const struct cpu_op op = cpu_op_add(&d->v, sizeof(d->v), 1);
      rseq_op(&op, 1, cpu, 0);)
 
 #define WITHOUT_LOCK(op)							\

@@ -11,10 +11,10 @@
 
 int notify_install(int also)
 {
-	uint32_t or = (uint32_t)(also ? also : NR_CPU_OPV);
+	uint32_t or = (uint32_t)(also ? also : __NR_cpu_opv);
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CPU_OPV, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_cpu_opv, 4, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, or, 3, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),

@@ -62,19 +62,14 @@ int tally_sequence(struct tally *t, int worker, int cpu)
 	return ret;
 }
 
-static struct cpu_op add(intptr_t *p)
-{
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = sizeof(*p),
-		.u.arithmetic_op = { .p = (uintptr_t)p, .count = 1 } };
-}
-
 int tally_vector(struct tally *t, int worker, int cpu)
 {
 	intptr_t *slot = t->slots[cpu];
 	const struct cpu_op ops[] = {
-		{ .op = CPU_COMPARE_EQ_OP, .len = sizeof(*slot), .u.compare_op = {
-			.a = (uintptr_t)&slot[LEFT], .b = (uintptr_t)&slot[RIGHT] } },
-		add(&slot[LEFT]), add(&slot[COUNT]), add(&slot[RIGHT]),
+		cpu_op_compare_eq(&slot[LEFT], &slot[RIGHT], sizeof(*slot)),
+		cpu_op_add(&slot[LEFT], sizeof(*slot), 1),
+		cpu_op_add(&slot[COUNT], sizeof(*slot), 1),
+		cpu_op_add(&slot[RIGHT], sizeof(*slot), 1),
 	};
 	int ret = rseq_op(ops, ARRAY_SIZE(ops), cpu, 0);
 

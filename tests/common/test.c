@@ -7,7 +7,7 @@
 
 int cpu_opv(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags)
 {
-	long ret = syscall(NR_CPU_OPV, ops, nr_ops, cpu, flags);
+	long ret = syscall(__NR_cpu_opv, ops, nr_ops, cpu, flags);
 
 	return ret < 0 ? -errno : (int)ret;
 }

@@ -16,11 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rseq_op/cpu_op.h>
 #include <rseq_op/rseq_op.h>
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-
-#define NR_CPU_OPV	600
 
 /* What a word holds that nobody may touch. */
 #define CANARY		((intptr_t)INT64_C(0x5a5a5a5a5a5a5a5a))

@@ -28,7 +28,8 @@ for series in kernel-patches/linux-*; do
 		"$(cat "$series"/*.patch | awk '$1 ~ /^\+[0-9]+$/ && $3 == "cpu_opv" {
 			print substr($1, 2) }' | sort -u)"
 done
-expect "the number in the library" 600 "$(sed -n 's/^#define NR_CPU_OPV\t//p' lib/cpu_opv.c)"
+expect "the number in the library's header" 600 \
+	"$(sed -n 's/^# define __NR_cpu_opv\t//p' include/rseq_op/cpu_op.h)"
 expect "the numbers in the manual" 600 \
 	"$(sed -n 's/^\.Fa "\([0-9]*\)"$/\1/p; s/^#define NR_CPU_OPV \(.*\)/\1/p;
 		   s/.*with the number \([0-9]*\) in the.*/\1/p' "$page" | sort -u)"

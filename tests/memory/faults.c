@@ -176,12 +176,6 @@ static uint8_t good[2][PAGE] __attribute__((aligned(PAGE)));
 static int64_t count;		/* what vectors add to besides */
 static unsigned int failures;
 
-static struct cpu_op add(void *p, int64_t n)
-{
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)p, .count = n } };
-}
-
 static void set_operand(struct cpu_op *op, int which, uint64_t at, bool marked)
 {
 	memcpy(op->u.padding + 8 * which, &at, sizeof(at));
@@ -225,15 +219,14 @@ static void try_operand(const struct operand *o, const struct bad *b, uint64_t a
 			      -EFAULT);
 	}
 	/* Between stores. */
-	ops[0] = ops[2] = add(&count, 1);
+	ops[0] = ops[2] = cpu_op_add(&count, 8, 1);
 	ops[1] = with_operand(o, at, false, false);
 	expect_result(o->name, b->name, "in between", cpu_opv(ops, 3, cpu, 0), -EFAULT);
 	ops[1] = with_operand(o, at, true, true);
 	expect_result(o->name, b->name, "in between, marked", cpu_opv(ops, 3, cpu, 0), -EAGAIN);
 	/* Behind a comparison that fails. */
 	ops[2] = ops[1];
-	ops[1] = (struct cpu_op){ .op = CPU_COMPARE_NE_OP, .len = 8, .u.compare_op = {
-		.a = (uintptr_t)good, .b = (uintptr_t)good } };
+	ops[1] = cpu_op_compare_ne(good, good, 8);
 	expect_result(o->name, b->name, "not reached, marked", cpu_opv(ops, 3, cpu, 0), -EAGAIN);
 }
 
@@ -276,12 +269,8 @@ static void test_every_operand_efault_or_eagain(void **state)
 /* Pages of the kernel, which a program may read. */
 static void test_vdso_read_not_written(void **state)
 {
-	uint64_t at = getauxval(AT_SYSINFO_EHDR);
-	struct cpu_op ops[] = {
-		{ .op = CPU_COMPARE_EQ_IMM_OP, .len = 4,
-		  .u.immediate_op = { .p = at, .value = 0x464c457f } },
-		{ .op = CPU_ADD_OP, .len = 8, .u.arithmetic_op = { .p = at, .count = 1 } },
-	};
+	void *at = (void *)getauxval(AT_SYSINFO_EHDR);
+	struct cpu_op ops[] = { cpu_op_compare_eq_imm(at, 4, 0x464c457f), cpu_op_add(at, 8, 1) };
 
 	(void)state;
 	need_kernel();

@@ -116,18 +116,6 @@ static void make_file(bool hole)
 	assert_int_equal(fsync(file), 0);
 }
 
-static struct cpu_op add(uint64_t *p, int64_t n)
-{
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)p, .count = n } };
-}
-
-static struct cpu_op equal(uint64_t *p, uint64_t value)
-{
-	return (struct cpu_op){ .op = CPU_COMPARE_EQ_IMM_OP, .len = 8,
-		.u.immediate_op = { .p = (uintptr_t)p, .value = value } };
-}
-
 /*
  * ext4, shared: one store
  *
@@ -137,12 +125,14 @@ static struct cpu_op equal(uint64_t *p, uint64_t value)
 static void store_single(const struct target *t, void *arg)
 {
 	int *next_page = arg, at = *next_page * WORDS_OF_PAGE + 5;
-	struct cpu_op ops[2] = { equal(&words[at], expected[at]), add(&words[at + 1], 7) };
+	struct cpu_op ops[2] = {
+		cpu_op_compare_eq_imm(&words[at], 8, expected[at]),
+		cpu_op_add(&words[at + 1], 8, 7),
+	};
 
 	assert_int_equal(cpu_opv(ops, 2, t->cpu, 0), 0);
 	expected[at + 1] += 7;
-	ops[1] = (struct cpu_op){ .op = CPU_STORE_RELEASE_IMM_OP, .len = 4,
-		.u.immediate_op = { .p = (uintptr_t)&words[at + 2], .value = 0x87654321 } };
+	ops[1] = cpu_op_store_release_imm(&words[at + 2], 4, 0x87654321);
 	assert_int_equal(cpu_opv(ops, 2, t->cpu, 0), 0);
 	memcpy(&expected[at + 2], &ops[1].u.immediate_op.value, 4);
 	check_contents();
@@ -203,7 +193,7 @@ static void add_while_syncing(const struct target *t, void *arg)
 	start_workers(w, 1, sync_file, NULL, on_last_cpu);
 	for (i = 0; now_ms() < most; i++) {
 		int at = i % 4 * WORDS_OF_PAGE + *round;
-		struct cpu_op op = add(&words[at], 1);
+		struct cpu_op op = cpu_op_add(&words[at], 8, 1);
 
 		ret = cpu_opv(&op, 1, t->cpu, 0);
 		if (ret)
@@ -254,9 +244,10 @@ static void store_twice(const struct target *t, void *arg)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		struct cpu_op both[] = { add(&words[9], 1), add(elsewhere, 1) };
-		struct cpu_op last[] = { add(elsewhere, 1), add(&words[9], 1) };
-		struct cpu_op first[] = { add(&words[9], 1), equal(elsewhere, 0) };
+		struct cpu_op both[] = { cpu_op_add(&words[9], 8, 1), cpu_op_add(elsewhere, 8, 1) };
+		struct cpu_op last[] = { cpu_op_add(elsewhere, 8, 1), cpu_op_add(&words[9], 8, 1) };
+		struct cpu_op first[] = { cpu_op_add(&words[9], 8, 1),
+					  cpu_op_compare_eq_imm(elsewhere, 8, 0) };
 
 		expect_refused(both, 2, 0, t);
 		expect_refused(last, 2, 1, t);
@@ -284,7 +275,8 @@ static void test_ext4_two_stores_efault_unchanged(void **state)
 /* A private mapping has pages of its own; the file stays as it is. */
 static void store_to_private(const struct target *t, void *arg)
 {
-	struct cpu_op ops[] = { add(&words[9], 1), add(&words[WORDS_OF_PAGE + 9], 2) };
+	struct cpu_op ops[] = { cpu_op_add(&words[9], 8, 1),
+				cpu_op_add(&words[WORDS_OF_PAGE + 9], 8, 2) };
 	uint64_t *times = arg;
 
 	assert_int_equal(cpu_opv(ops, 2, t->cpu, 0), 0);
@@ -338,7 +330,8 @@ static void empty_disk(void)
 
 static void store_to_full(const struct target *t, void *arg)
 {
-	struct cpu_op ops[] = { equal(&words[9], 0), add(&words[9], 1) };
+	struct cpu_op ops[] = { cpu_op_compare_eq_imm(&words[9], 8, 0),
+				cpu_op_add(&words[9], 8, 1) };
 
 	(void)arg;
 	assert_int_equal(cpu_opv(ops, 1, t->cpu, 0), 0);
@@ -357,7 +350,7 @@ static void test_ext4_full_efault(void **state)
 	fill_disk();
 	for_each_target(store_to_full, NULL);
 	empty_disk();
-	op = add(&words[9], 1);
+	op = cpu_op_add(&words[9], 8, 1);
 	assert_int_equal(cpu_opv(&op, 1, allowed_cpu(0), 0), 0);
 	expected[9]++;
 	remount_and_check();
@@ -369,8 +362,9 @@ static void test_ext4_full_efault(void **state)
  */
 static void store_to_tmpfs(const struct target *t, void *arg)
 {
-	struct cpu_op ops[] = { add(&words[9], 1), add(&words[WORDS_OF_PAGE + 9], 2),
-				add(&words[2 * WORDS_OF_PAGE - 1], 3) };
+	struct cpu_op ops[] = { cpu_op_add(&words[9], 8, 1),
+				cpu_op_add(&words[WORDS_OF_PAGE + 9], 8, 2),
+				cpu_op_add(&words[2 * WORDS_OF_PAGE - 1], 8, 3) };
 	int *times = arg;
 
 	/* Across two pages. */

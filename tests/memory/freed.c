@@ -127,12 +127,6 @@ static int on_last_cpu(int index)
 	return allowed_cpu(nr_allowed_cpus() - 1);
 }
 
-static struct cpu_op add(void *p, int64_t n)
-{
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)p, .count = n } };
-}
-
 #define SHAPES	4
 
 static const uint8_t zeroes[16];
@@ -140,24 +134,20 @@ static const uint8_t zeroes[16];
 /* The vectors; *sees is what the third copies out. */
 static int freed_vector(int shape, uint64_t *sees, int cpu)
 {
-	struct cpu_op bad = add(page, 1), ops[2];
+	struct cpu_op bad = cpu_op_expect_fault(cpu_op_add(page, 8, 1), 0), ops[2];
 
-	bad.u.arithmetic_op.expect_fault_p = 1;
 	switch (shape) {
 	case 0:		/* two stores */
-		ops[0] = add(&count, 1);
+		ops[0] = cpu_op_add(&count, 8, 1);
 		ops[1] = bad;
 		return cpu_opv(ops, 2, cpu, 0);
 	case 1:		/* one */
 		return cpu_opv(&bad, 1, cpu, 0);
 	case 2:		/* one, elsewhere */
-		bad = (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = 8, .u.memcpy_op = {
-			.dst = (uintptr_t)sees, .src = (uintptr_t)page, .expect_fault_src = 1 } };
+		bad = cpu_op_expect_fault(cpu_op_memcpy(sees, page, 8), 1);
 		return cpu_opv(&bad, 1, cpu, 0);
 	default:	/* across the edge */
-		bad = (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = 16, .u.memcpy_op = {
-			.dst = (uintptr_t)page - 8, .src = (uintptr_t)zeroes,
-			.expect_fault_dst = 1 } };
+		bad = cpu_op_expect_fault(cpu_op_memcpy(page - 1, zeroes, 16), 0);
 		return cpu_opv(&bad, 1, cpu, 0);
 	}
 }

@@ -38,12 +38,6 @@ static int64_t *watched;	/* a page whose faults wait */
 static int uffd;
 static int64_t count;		/* what is stored to before */
 
-static struct cpu_op add(void *p, int64_t n)
-{
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)p, .count = n } };
-}
-
 static void map_watched(uint64_t mode)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -78,7 +72,7 @@ static int64_t unmap_watched(void)
 
 static int run_waiting(const struct wait *wait, bool marked)
 {
-	struct cpu_op ops[2] = { add(&count, 1), { .op = wait->op, .len = 8,
+	struct cpu_op ops[2] = { cpu_op_add(&count, 8, 1), { .op = wait->op, .len = 8,
 		.u.immediate_op = { .p = (uintptr_t)watched, .value = 1,
 				    .expect_fault_p = marked } } };
 
@@ -189,7 +183,7 @@ static bool waits_in_call(pid_t pid)
 	if (fgets(line, sizeof(line), f) && sscanf(line, "%ld", &nr) != 1)
 		nr = -1;	/* "running" */
 	fclose(f);
-	return nr == NR_CPU_OPV;
+	return nr == __NR_cpu_opv;
 }
 
 static void check_kill(const struct wait *wait)

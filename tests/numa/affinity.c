@@ -32,8 +32,7 @@ static void need_affinity(void)
 /* A vector that is no sequence, wherever the caller is. */
 static int add_two(int cpu)
 {
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(intptr_t),
-		.u.arithmetic_op = { .p = (uintptr_t)&words[cpu][0], .count = 1 } };
+	struct cpu_op add = cpu_op_add(&words[cpu][0], sizeof(intptr_t), 1);
 	struct cpu_op adds[] = { add, add };
 
 	return rseq_op(adds, 2, cpu, 0);

@@ -84,21 +84,9 @@ static struct report {
 
 static int64_t own_word, own_five = 5;
 
-static struct cpu_op add(int64_t *p)
-{
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)p, .count = 1 } };
-}
-
-static struct cpu_op equal(const int64_t *a, const int64_t *b)
-{
-	return (struct cpu_op){ .op = CPU_COMPARE_EQ_OP, .len = 8,
-		.u.compare_op = { .a = (uintptr_t)a, .b = (uintptr_t)b } };
-}
-
 static void call(struct results *r, struct cpu_op compare, int64_t *word, int cpu)
 {
-	const struct cpu_op ops[] = { compare, add(word) };
+	const struct cpu_op ops[] = { compare, cpu_op_add(word, 8, 1) };
 	int64_t before = *word;
 	int i;
 
@@ -129,9 +117,12 @@ static void caller(const struct setting *s, int cpu)
 	if (!s->capable && !set_sys_nice(false))
 		_exit(2);
 	report->settled = true;
-	call(&report->results[TO_SHARED], equal(&own_five, &own_five), &report->word, cpu);
-	call(&report->results[FROM_SHARED], equal(&report->five, &own_five), &own_word, cpu);
-	call(&report->results[TO_PRIVATE], equal(&own_five, &own_five), &own_word, cpu);
+	call(&report->results[TO_SHARED], cpu_op_compare_eq(&own_five, &own_five, 8),
+	     &report->word, cpu);
+	call(&report->results[FROM_SHARED], cpu_op_compare_eq(&report->five, &own_five, 8),
+	     &own_word, cpu);
+	call(&report->results[TO_PRIVATE], cpu_op_compare_eq(&own_five, &own_five, 8),
+	     &own_word, cpu);
 	_exit(0);
 }
 

@@ -28,24 +28,17 @@ static struct {
 
 static int target;
 
-static struct cpu_op add(int64_t *p)
-{
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)p, .count = 1 } };
-}
-
 static void run_vectors(struct worker *w)
 {
 	struct cpu_op ops[3 + PADS] = {
-		{ .op = CPU_COMPARE_EQ_OP, .len = 8,
-		  .u.compare_op = { .a = (uintptr_t)&mem.x, .b = (uintptr_t)&mem.y } },
-		add(&mem.x),
+		cpu_op_compare_eq(&mem.x, &mem.y, 8),
+		cpu_op_add(&mem.x, 8, 1),
 	};
 	int i;
 
 	for (i = 0; i < PADS; i++)
-		ops[2 + i] = add(&mem.pad[i]);
-	ops[2 + PADS] = add(&mem.y);
+		ops[2 + i] = cpu_op_add(&mem.pad[i], 8, 1);
+	ops[2 + PADS] = cpu_op_add(&mem.y, 8, 1);
 	while (!workers_stopping()) {
 		int ret = rseq_op(ops, ARRAY_SIZE(ops), target, 0);
 

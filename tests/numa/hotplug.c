@@ -24,10 +24,8 @@ static void test_offline_cpu(void **state)
 {
 	intptr_t words[2] = { 0, 0 }, one = 1;
 	const struct cpu_op ops[] = {
-		{ .op = CPU_COMPARE_EQ_OP, .len = sizeof(one), .u.compare_op = {
-			.a = (uintptr_t)&words[0], .b = (uintptr_t)&one } },
-		{ .op = CPU_MEMCPY_OP, .len = sizeof(one), .u.memcpy_op = {
-			.dst = (uintptr_t)&words[1], .src = (uintptr_t)&words[0] } },
+		cpu_op_compare_eq(&words[0], &one, sizeof(one)),
+		cpu_op_memcpy(&words[1], &words[0], sizeof(one)),
 	};
 
 	(void)state;

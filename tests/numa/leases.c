@@ -55,12 +55,9 @@ static int draw_cid(intptr_t *number)
 static int draw_by_vector(intptr_t *number)
 {
 	const struct cpu_op ops[] = {
-		{ .op = CPU_MEMCPY_OP, .len = sizeof(*number), .u.memcpy_op = {
-			.dst = (uintptr_t)number, .src = (uintptr_t)&next_number } },
-		{ .op = CPU_ADD_OP, .len = sizeof(*number), .u.arithmetic_op = {
-			.p = (uintptr_t)&by_vector, .count = 1 } },
-		{ .op = CPU_ADD_OP, .len = sizeof(*number), .u.arithmetic_op = {
-			.p = (uintptr_t)&next_number, .count = 1 } },
+		cpu_op_memcpy(number, &next_number, sizeof(*number)),
+		cpu_op_add(&by_vector, sizeof(*number), 1),
+		cpu_op_add(&next_number, sizeof(*number), 1),
 	};
 
 	return rseq_op(ops, 3, target, 0);

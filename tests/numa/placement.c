@@ -80,12 +80,9 @@ static void release(void)
 static int add_pair(struct data *d, int cpu)
 {
 	const struct cpu_op ops[] = {
-		{ .op = CPU_COMPARE_EQ_OP, .len = sizeof(d->pair[0]), .u.compare_op = {
-			.a = (uintptr_t)&d->pair[0], .b = (uintptr_t)&d->pair[1] } },
-		{ .op = CPU_ADD_OP, .len = sizeof(d->pair[0]), .u.arithmetic_op = {
-			.p = (uintptr_t)&d->pair[0], .count = 1 } },
-		{ .op = CPU_ADD_OP, .len = sizeof(d->pair[0]), .u.arithmetic_op = {
-			.p = (uintptr_t)&d->pair[1], .count = 1 } },
+		cpu_op_compare_eq(&d->pair[0], &d->pair[1], sizeof(d->pair[0])),
+		cpu_op_add(&d->pair[0], sizeof(d->pair[0]), 1),
+		cpu_op_add(&d->pair[1], sizeof(d->pair[0]), 1),
 	};
 
 	return rseq_op(ops, ARRAY_SIZE(ops), cpu, 0);

@@ -32,11 +32,8 @@ static void run_vectors(struct worker *w)
 {
 	const struct cpu_op ops[] = {
 		/* An operand that may be freed is the backend's. */
-		{ .op = CPU_COMPARE_EQ_OP, .len = sizeof(head), .u.compare_op = {
-			.a = (uintptr_t)&head, .b = (uintptr_t)&expected_head,
-			.expect_fault_a = 1 } },
-		{ .op = CPU_ADD_OP, .len = sizeof(*node), .u.arithmetic_op = {
-			.p = (uintptr_t)node, .count = 1 } },
+		cpu_op_expect_fault(cpu_op_compare_eq(&head, &expected_head, sizeof(head)), 0),
+		cpu_op_add(node, sizeof(*node), 1),
 	};
 
 	while (!workers_stopping()) {

@@ -57,24 +57,6 @@ static bool entered;
 /* The words that vectors use; all others only have to stay as they are. */
 enum { SUM = 3, SAME_1 = 17, SAME_2 = 40, COPY = 101, LEFT = 300, RIGHT = 511 };
 
-static struct cpu_op add(int word, int64_t count)
-{
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)&words[word], .count = count } };
-}
-
-static struct cpu_op copy(int op, int dst, int src)
-{
-	return (struct cpu_op){ .op = op, .len = 8, .u.memcpy_op = {
-		.dst = (uintptr_t)&words[dst], .src = (uintptr_t)&words[src] } };
-}
-
-static struct cpu_op equal(int a, int b)
-{
-	return (struct cpu_op){ .op = CPU_COMPARE_EQ_OP, .len = 8, .u.compare_op = {
-		.a = (uintptr_t)&words[a], .b = (uintptr_t)&words[b] } };
-}
-
 static void check_one(const struct cpu_op *ops, unsigned int nr_ops, int result)
 {
 	int ret, i;
@@ -94,13 +76,20 @@ static void check_one(const struct cpu_op *ops, unsigned int nr_ops, int result)
 
 static void check_four(int64_t count)
 {
-	const struct cpu_op sum[] = { add(SUM, count) };
-	const struct cpu_op compare_copy[] = { equal(SAME_1, SAME_2),
-					       copy(CPU_MEMCPY_OP, COPY, SUM) };
-	const struct cpu_op stopped[] = { equal(SAME_1, SAME_2), equal(SAME_1, SUM),
-					  add(SUM, 1) };
-	const struct cpu_op two_stores[] = { copy(CPU_MEMCPY_OP, LEFT, SUM),
-					     copy(CPU_MEMCPY_RELEASE_OP, RIGHT, COPY) };
+	const struct cpu_op sum[] = { cpu_op_add(&words[SUM], 8, count) };
+	const struct cpu_op compare_copy[] = {
+		cpu_op_compare_eq(&words[SAME_1], &words[SAME_2], 8),
+		cpu_op_memcpy(&words[COPY], &words[SUM], 8),
+	};
+	const struct cpu_op stopped[] = {
+		cpu_op_compare_eq(&words[SAME_1], &words[SAME_2], 8),
+		cpu_op_compare_eq(&words[SAME_1], &words[SUM], 8),
+		cpu_op_add(&words[SUM], 8, 1),
+	};
+	const struct cpu_op two_stores[] = {
+		cpu_op_memcpy(&words[LEFT], &words[SUM], 8),
+		cpu_op_memcpy_release(&words[RIGHT], &words[COPY], 8),
+	};
 
 	expected[SUM] += count;
 	check_one(sum, 1, 0);
@@ -395,8 +384,7 @@ static void wait_for_increments(void)
 /* Those for its CPU add to what it adds to. */
 static uint64_t aborts_by(int cpu, int vectors)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(count_there),
-		.u.arithmetic_op = { .p = (uintptr_t)&count_there, .count = 1 } };
+	const struct cpu_op add = cpu_op_add(&count_there, sizeof(count_there), 1);
 	uint64_t before = aborts_there;
 	int i;
 

@@ -73,34 +73,27 @@ int pick_page(struct worker *w)
 
 struct cpu_op add_op(void *p, int64_t count)
 {
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8, .u.arithmetic_op = {
-		.p = (uintptr_t)p, .count = count, .expect_fault_p = 1 } };
+	return cpu_op_expect_fault(cpu_op_add(p, 8, count), 0);
 }
 
 struct cpu_op store_op(void *p, uint64_t value)
 {
-	return (struct cpu_op){ .op = CPU_STORE_IMM_OP, .len = 8, .u.immediate_op = {
-		.p = (uintptr_t)p, .value = value, .expect_fault_p = 1 } };
+	return cpu_op_expect_fault(cpu_op_store_imm(p, 8, value), 0);
 }
 
 struct cpu_op copy_op(void *dst, const void *src)
 {
-	return (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = 8, .u.memcpy_op = {
-		.dst = (uintptr_t)dst, .src = (uintptr_t)src,
-		.expect_fault_dst = 1, .expect_fault_src = 1 } };
+	return cpu_op_expect_fault(cpu_op_expect_fault(cpu_op_memcpy(dst, src, 8), 0), 1);
 }
 
 struct cpu_op equal_op(const void *a, const void *b)
 {
-	return (struct cpu_op){ .op = CPU_COMPARE_EQ_OP, .len = 8, .u.compare_op = {
-		.a = (uintptr_t)a, .b = (uintptr_t)b,
-		.expect_fault_a = 1, .expect_fault_b = 1 } };
+	return cpu_op_expect_fault(cpu_op_expect_fault(cpu_op_compare_eq(a, b, 8), 0), 1);
 }
 
 struct cpu_op equals_op(const void *p, uint64_t value)
 {
-	return (struct cpu_op){ .op = CPU_COMPARE_EQ_IMM_OP, .len = 8, .u.immediate_op = {
-		.p = (uintptr_t)p, .value = value, .expect_fault_p = 1 } };
+	return cpu_op_expect_fault(cpu_op_compare_eq_imm(p, 8, value), 0);
 }
 
 /*

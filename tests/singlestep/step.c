@@ -218,16 +218,13 @@ static void run_word_op(int cpu)
 
 static void make_store(uint32_t len)
 {
-	word_op = (struct cpu_op){ .op = CPU_STORE_IMM_OP, .len = len,
-		.u.immediate_op = { .p = (uintptr_t)shared->to, .value = UINT64_MAX } };
+	word_op = cpu_op_store_imm(shared->to, len, UINT64_MAX);
 }
 
 /* With the offsets of the two operands: of those that are not aligned nothing is promised. */
 static void make_copy(uint32_t len, int to, int from)
 {
-	word_op = (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = len,
-		.u.memcpy_op = { .dst = (uintptr_t)shared->to + (uint32_t)to,
-				 .src = (uintptr_t)shared->from + (uint32_t)from } };
+	word_op = cpu_op_memcpy(shared->to + to, shared->from + from, len);
 }
 
 static void check_word_op(bool aligned_to)

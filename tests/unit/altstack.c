@@ -61,12 +61,9 @@ static int deref_elsewhere(void)
 /* A vector that can be a sequence, and the longest that cannot. */
 static int vector_word(void)
 {
-	static const struct cpu_op op = { .op = CPU_ADD_OP, .len = sizeof(intptr_t) };
 	static struct cpu_op add;
 
-	add = op;
-	add.u.arithmetic_op.p = (uintptr_t)&words[0];
-	add.u.arithmetic_op.count = 1;
+	add = cpu_op_add(&words[0], sizeof(intptr_t), 1);
 	return rseq_op(&add, 1, elsewhere, 0);
 }
 
@@ -75,12 +72,8 @@ static int vector_longest(void)
 	static struct cpu_op adds[CPU_OP_VEC_LEN_MAX];
 	int i;
 
-	for (i = 0; i < CPU_OP_VEC_LEN_MAX; i++) {
-		adds[i].op = CPU_ADD_OP;
-		adds[i].len = sizeof(intptr_t);
-		adds[i].u.arithmetic_op.p = (uintptr_t)&words[i % 2];
-		adds[i].u.arithmetic_op.count = 1;
-	}
+	for (i = 0; i < CPU_OP_VEC_LEN_MAX; i++)
+		adds[i] = cpu_op_add(&words[i % 2], sizeof(intptr_t), 1);
 	return rseq_op(adds, CPU_OP_VEC_LEN_MAX, elsewhere, 0);
 }
 

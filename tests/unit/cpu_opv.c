@@ -21,24 +21,6 @@
 # define SYS_memfd_secret	447
 #endif
 
-static struct cpu_op add(void *p, int64_t count)
-{
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)p, .count = count } };
-}
-
-static struct cpu_op copy(void *dst, const void *src, uint32_t len)
-{
-	return (struct cpu_op){ .op = CPU_MEMCPY_OP, .len = len,
-		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } };
-}
-
-static struct cpu_op equal(const void *a, const void *b, uint32_t len)
-{
-	return (struct cpu_op){ .op = CPU_COMPARE_EQ_OP, .len = len,
-		.u.compare_op = { .a = (uintptr_t)a, .b = (uintptr_t)b } };
-}
-
 static int run1(struct cpu_op op)
 {
 	return cpu_opv(&op, 1, allowed_cpu(0), 0);
@@ -105,7 +87,7 @@ static void test_vectors_busy_cpu(void **state)
 static void test_queries(void **state)
 {
 	int64_t word = 0;
-	struct cpu_op op = add(&word, 1);
+	struct cpu_op op = cpu_op_add(&word, 8, 1);
 	unsigned int flag;
 
 	(void)state;
@@ -132,7 +114,7 @@ static void test_cpu_einval(void **state)
 {
 	static const int nonsense[] = { -1, INT32_MIN, INT32_MAX, 4096, 8192, 65536 };
 	int64_t word = 0;
-	struct cpu_op op = add(&word, 1);
+	struct cpu_op op = cpu_op_add(&word, 8, 1);
 	size_t i;
 
 	(void)state;
@@ -154,7 +136,7 @@ static void test_ops_pointer_efault(void **state)
 	(void)state;
 	need_kernel();
 	assert_int_equal(munmap(pages + 4096, 4096), 0);
-	*last = add(&word, 1);
+	*last = cpu_op_add(&word, 8, 1);
 	assert_int_equal(cpu_opv(last, 1, allowed_cpu(0), 0), 0);
 	assert_int_equal(cpu_opv(last, 2, allowed_cpu(0), 0), -EFAULT);
 	assert_int_equal(cpu_opv(NULL, 1, allowed_cpu(0), 0), -EFAULT);
@@ -185,8 +167,11 @@ static void test_untouched_memory(void **state)
 {
 	char *p = map(4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE);
 	int64_t zero = 0;
-	struct cpu_op ops[] = { equal(p, &zero, 8), equal(p + 4096, p + 8192, 4096),
-				add(p + 3 * 4096, 7) };
+	struct cpu_op ops[] = {
+		cpu_op_compare_eq(p, &zero, 8),
+		cpu_op_compare_eq(p + 4096, p + 8192, 4096),
+		cpu_op_add(p + 3 * 4096, 8, 7),
+	};
 
 	(void)state;
 	need_kernel();
@@ -195,7 +180,7 @@ static void test_untouched_memory(void **state)
 	/* Now the zero page is mapped. */
 	assert_int_equal(p[4096], 0);
 	assert_int_equal(cpu_opv(ops, 3, allowed_cpu(0), 0), 0);
-	assert_int_equal(run1(add(p + 4096, 3)), 0);
+	assert_int_equal(run1(cpu_op_add(p + 4096, 8, 3)), 0);
 	assert_int_equal(p[4096], 3);
 	assert_int_equal(cpu_opv(ops, 3, allowed_cpu(0), 0), 2);
 	munmap(p, 4 * 4096);
@@ -210,11 +195,11 @@ static void test_straddle_into_unmapped_efault(void **state)
 	(void)state;
 	need_kernel();
 	assert_int_equal(munmap(p + 4096, 4096), 0);
-	assert_int_equal(run1(add(p + 4092, -1)), -EFAULT);
-	assert_int_equal(run1(copy(p + 4092, &before, 8)), -EFAULT);
-	assert_int_equal(run1(copy(&before, p + 4092, 8)), -EFAULT);
+	assert_int_equal(run1(cpu_op_add(p + 4092, 8, -1)), -EFAULT);
+	assert_int_equal(run1(cpu_op_memcpy(p + 4092, &before, 8)), -EFAULT);
+	assert_int_equal(run1(cpu_op_memcpy(&before, p + 4092, 8)), -EFAULT);
 	assert_int_equal(*(int32_t *)(void *)(p + 4092), 0);
-	assert_int_equal(run1(add(p + 4088, -1)), 0);
+	assert_int_equal(run1(cpu_op_add(p + 4088, 8, -1)), 0);
 	munmap(p, 4096);
 }
 
@@ -222,16 +207,15 @@ static void test_read_only_and_none_efault(void **state)
 {
 	char *p = map(4096, PROT_READ, MAP_PRIVATE);
 	int64_t word = 5;
-	struct cpu_op op = copy(p, &word, 8);
+	struct cpu_op op = cpu_op_memcpy(p, &word, 8);
 
 	(void)state;
 	need_kernel();
 	assert_int_equal(run1(op), -EFAULT);
-	op.u.memcpy_op.expect_fault_dst = 1;
-	assert_int_equal(run1(op), -EAGAIN);
-	assert_int_equal(run1(equal(p, p, 8)), 0);
+	assert_int_equal(run1(cpu_op_expect_fault(op, 0)), -EAGAIN);
+	assert_int_equal(run1(cpu_op_compare_eq(p, p, 8)), 0);
 	assert_int_equal(mprotect(p, 4096, PROT_NONE), 0);
-	assert_int_equal(run1(equal(p, p, 8)), -EFAULT);
+	assert_int_equal(run1(cpu_op_compare_eq(p, p, 8)), -EFAULT);
 	munmap(p, 4096);
 }
 
@@ -250,11 +234,11 @@ static void test_fork_cow(void **state)
 	pid = fork();
 	if (!pid) {
 		bool good = read(down[0], &token, 1) == 1 && *p == 10 &&
-			    !run1(add(p, 100)) && *p == 110;
+			    !run1(cpu_op_add(p, 8, 100)) && *p == 110;
 
 		_exit(good && write(up[1], &token, 1) == 1 ? 0 : 1);
 	}
-	assert_int_equal(run1(add(p, 1)), 0);
+	assert_int_equal(run1(cpu_op_add(p, 8, 1)), 0);
 	assert_int_equal(write(down[1], &token, 1), 1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -275,12 +259,12 @@ static void test_shared_file(void **state)
 	b = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_ptr_not_equal(a, MAP_FAILED);
 	assert_ptr_not_equal(b, MAP_FAILED);
-	assert_int_equal(run1(add(a, 5)), 0);
-	assert_int_equal(run1(add(b, 6)), 0);
+	assert_int_equal(run1(cpu_op_add(a, 8, 5)), 0);
+	assert_int_equal(run1(cpu_op_add(b, 8, 6)), 0);
 	assert_int_equal(*a, 11);
 	assert_int_equal(*b, 11);
 	/* Beyond the end of the file. */
-	assert_int_equal(run1(add(a + 512, 1)), -EFAULT);
+	assert_int_equal(run1(cpu_op_add(a + 512, 8, 1)), -EFAULT);
 	munmap(a, 8192);
 	munmap(b, 4096);
 	close(fd);
@@ -300,15 +284,15 @@ static void test_secret_memory(void **state)
 	assert_int_equal(ftruncate(fd, 8192), 0);
 	p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_ptr_not_equal(p, MAP_FAILED);
-	two[0] = add(p, 1);
-	two[1] = add(&word, 1);
+	two[0] = cpu_op_add(p, 8, 1);
+	two[1] = cpu_op_add(&word, 8, 1);
 	*p = 41;
-	assert_int_equal(run1(add(p, 1)), 0);
+	assert_int_equal(run1(cpu_op_add(p, 8, 1)), 0);
 	assert_int_equal(*p, 42);
 	assert_int_equal(cpu_opv(two, 2, allowed_cpu(0), 0), -EFAULT);
-	assert_int_equal(run1(copy((char *)p + 4092, &word, 8)), -EFAULT);
+	assert_int_equal(run1(cpu_op_memcpy((char *)p + 4092, &word, 8)), -EFAULT);
 	assert_int_equal(*p, 42);
-	assert_int_equal(run1(copy(&word, p, 8)), 0);
+	assert_int_equal(run1(cpu_op_memcpy(&word, p, 8)), 0);
 	assert_int_equal(word, 42);
 	munmap(p, 8192);
 	close(fd);
@@ -329,8 +313,7 @@ static void test_driver_memory(void **state)
 	ring = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
 	assert_ptr_not_equal(ring, MAP_FAILED);
 	ring[0] = 42;
-	op = add(ring, 1);
-	op.len = 4;
+	op = cpu_op_add(ring, 4, 1);
 	alarm(LIMIT_S);
 	ret = run1(op);
 	alarm(0);
@@ -363,7 +346,7 @@ static void test_protection_key(void **state)
 {
 	int64_t *p = map(4096, PROT_READ | PROT_WRITE, MAP_PRIVATE);
 	int64_t one = 1, two = 2;
-	struct cpu_op stopped[] = { equal(&one, &two, 8), add(p, 1) };
+	struct cpu_op stopped[] = { cpu_op_compare_eq(&one, &two, 8), cpu_op_add(p, 8, 1) };
 	int key = pkey_alloc(0, 0), done;
 	struct worker w[1];
 
@@ -372,16 +355,16 @@ static void test_protection_key(void **state)
 	if (key < 0)
 		skip_because("no protection keys: %s", strerror(errno));
 	assert_int_equal(pkey_mprotect(p, 4096, PROT_READ | PROT_WRITE, key), 0);
-	assert_int_equal(run1(add(p, 1)), 0);
+	assert_int_equal(run1(cpu_op_add(p, 8, 1)), 0);
 	assert_int_equal(pkey_set(key, PKEY_DISABLE_WRITE), 0);
-	assert_int_equal(run1(add(p, 1)), -EFAULT);
+	assert_int_equal(run1(cpu_op_add(p, 8, 1)), -EFAULT);
 	/* Behind a comparison that stops the vector too. */
 	assert_int_equal(cpu_opv(stopped, 2, allowed_cpu(0), 0), -EFAULT);
 	assert_int_equal(pkey_set(key, 0), 0);
 	assert_int_equal(cpu_opv(stopped, 2, allowed_cpu(0), 0), 1);
 	assert_int_equal(*p, 1);
 	if (other_cpu(allowed_cpu(0)) >= 0) {
-		struct cpu_op op = add(p, 1);
+		struct cpu_op op = cpu_op_add(p, 8, 1);
 
 		/* Where there are keys a stopper runs it, which has no rights. */
 		start_workers(w, 1, spin, NULL, other_of_first);
@@ -416,20 +399,20 @@ static void test_stack_grows(void **state)
 	}
 	fclose(maps);
 	assert_non_null(low);
-	assert_int_equal(run1(add(low - 8192, 3)), 0);
+	assert_int_equal(run1(cpu_op_add(low - 8192, 8, 3)), 0);
 	assert_int_equal(*(int64_t *)(void *)(low - 8192), 3);
 	/* The same where pages are pinned: the kernel must have no reason to complain. */
-	two[0] = add(low - 32768, 4);
-	two[1] = add(low - 32760, 5);
+	two[0] = cpu_op_add(low - 32768, 8, 4);
+	two[1] = cpu_op_add(low - 32760, 8, 5);
 	assert_int_equal(cpu_opv(two, 2, allowed_cpu(0), 0), 0);
 	assert_int_equal(*(int64_t *)(void *)(low - 32768), 4);
 	assert_int_equal(*(int64_t *)(void *)(low - 32760), 5);
 	/* Where it cannot grow it is an error, as for any access. */
 	assert_int_equal(getrlimit(RLIMIT_STACK, &limit), 0);
 	assert_int_equal(setrlimit(RLIMIT_STACK, &(struct rlimit){ 4096, limit.rlim_max }), 0);
-	two[0] = add(low - 49152, 6);
+	two[0] = cpu_op_add(low - 49152, 8, 6);
 	assert_int_equal(cpu_opv(two, 2, allowed_cpu(0), 0), -EFAULT);
-	assert_int_equal(run1(add(low - 49152, 6)), -EFAULT);
+	assert_int_equal(run1(cpu_op_add(low - 49152, 8, 6)), -EFAULT);
 	assert_int_equal(setrlimit(RLIMIT_STACK, &limit), 0);
 	assert_int_equal(*(int64_t *)(void *)(low - 32760), 5);
 }
@@ -466,7 +449,7 @@ static void spin_without_writing(struct worker *w)
 static void test_busy_cpu_with_fewer_rights(void **state)
 {
 	int64_t word = 0;
-	struct cpu_op op = add(&word, 1);
+	struct cpu_op op = cpu_op_add(&word, 8, 1);
 	int key = pkey_alloc(0, 0);
 	struct worker w[1];
 
@@ -498,14 +481,15 @@ static void test_ia32_entry(void **state)
 	need_kernel();
 #ifdef __x86_64__
 	low = map(4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_32BIT);
-	low->op = add(&low->word, -3);
+	low->op = cpu_op_add(&low->word, 8, -3);
 	__asm__ volatile ("int $0x80" : "=a" (ret)
-			  : "a" (NR_CPU_OPV), "b" (&low->op), "c" (1), "d" (allowed_cpu(0)), "S" (0)
+			  : "a" (__NR_cpu_opv), "b" (&low->op), "c" (1), "d" (allowed_cpu(0)),
+			    "S" (0)
 			  : "memory");
 	assert_int_equal(ret, 0);
 	assert_int_equal(low->word, -3);
 	__asm__ volatile ("int $0x80" : "=a" (ret)
-			  : "a" (NR_CPU_OPV), "b" (&low->op), "c" (1), "d" (-1), "S" (0)
+			  : "a" (__NR_cpu_opv), "b" (&low->op), "c" (1), "d" (-1), "S" (0)
 			  : "memory");
 	assert_int_equal(ret, -EINVAL);
 	munmap(low, 4096);
@@ -535,9 +519,11 @@ static int64_t private_word = 5;	/* private, in a mapping of a file: .data */
 static int outside_cpuset(int64_t *shared_word, int cpu)
 {
 	int64_t before = 0;
-	struct cpu_op from_shared[] = { equal(shared_word, &before, 8), add(&private_word, 1) };
-	struct cpu_op from_private[] = { equal(&private_word, &before, 8), add(&private_word, 1) };
-	struct cpu_op to_shared = add(shared_word, 1);
+	struct cpu_op from_shared[] = { cpu_op_compare_eq(shared_word, &before, 8),
+					cpu_op_add(&private_word, 8, 1) };
+	struct cpu_op from_private[] = { cpu_op_compare_eq(&private_word, &before, 8),
+					 cpu_op_add(&private_word, 8, 1) };
+	struct cpu_op to_shared = cpu_op_add(shared_word, 8, 1);
 	int done;
 
 	if (setuid(65534))
@@ -560,7 +546,7 @@ static void test_shared_outside_cpuset_eperm(void **state)
 {
 	int cpu = allowed_cpu(nr_allowed_cpus() - 1), status;
 	int64_t *shared_word = map(4096, PROT_READ | PROT_WRITE, MAP_SHARED);
-	struct cpu_op to_shared = add(shared_word, 1);
+	struct cpu_op to_shared = cpu_op_add(shared_word, 8, 1);
 	int64_t before;
 	pid_t busy, caller;
 	char cpus[32];
@@ -612,7 +598,7 @@ static void test_vector_changes_itself_runs_as_it_was(void **state)
 static void test_caller_stays(void **state)
 {
 	int64_t word = 0;
-	struct cpu_op op = add(&word, 1);
+	struct cpu_op op = cpu_op_add(&word, 8, 1);
 	cpu_set_t before, after;
 	int i;
 

@@ -118,8 +118,7 @@ static void test_file(void **state)
 static bool add_right(intptr_t *item, int cpu)
 {
 	intptr_t *word = (intptr_t *)rseq_op_ptr(item, cpu);
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(intptr_t),
-		.u.arithmetic_op = { .p = (uintptr_t)word, .count = 1 } };
+	struct cpu_op add = cpu_op_add(word, sizeof(intptr_t), 1);
 	struct cpu_op adds[] = { add, add };
 
 	return !rseq_op_addv(word, 1, cpu) && !rseq_op(adds, 2, cpu, 0) &&

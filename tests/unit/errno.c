@@ -52,14 +52,11 @@ static void *item;
 /* A vector that needs the backend. Its second operand is at addr. */
 static int two_adds(void *addr, int expect_fault, int where)
 {
-	struct cpu_op ops[] = {
-		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t), .u.arithmetic_op = {
-			.p = (uintptr_t)&words[0], .count = 1 } },
-		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t), .u.arithmetic_op = {
-			.p = (uintptr_t)addr, .count = 1,
-			.expect_fault_p = (uint8_t)expect_fault } },
-	};
+	struct cpu_op ops[] = { cpu_op_add(&words[0], sizeof(intptr_t), 1),
+				cpu_op_add(addr, sizeof(intptr_t), 1) };
 
+	if (expect_fault)
+		ops[1] = cpu_op_expect_fault(ops[1], 0);
 	return rseq_op(ops, ARRAY_SIZE(ops), where, 0);
 }
 

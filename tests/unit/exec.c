@@ -27,8 +27,7 @@ static intptr_t words[RSEQ_OP_CPU_MAX][8];
 /* No sequence: it adds twice. */
 static int add_two(int cpu)
 {
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(intptr_t),
-		.u.arithmetic_op = { .p = (uintptr_t)&words[cpu][0], .count = 1 } };
+	struct cpu_op add = cpu_op_add(&words[cpu][0], sizeof(intptr_t), 1);
 	struct cpu_op adds[] = { add, add };
 
 	return rseq_op(adds, 2, cpu, 0);

@@ -104,8 +104,7 @@ static char src[256], dst[256];
 
 static unsigned long run_all(int cpu, int cid)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(v),
-		.u.arithmetic_op = { .p = (uintptr_t)&v, .count = 1 } };
+	const struct cpu_op add = cpu_op_add(&v, sizeof(v), 1);
 	unsigned long failed = 0;
 	int i;
 

@@ -140,12 +140,9 @@ static bool errors_right(void)
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	intptr_t word = 1, one = 1;
 	char *second = (char *)p + size;
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
-	struct cpu_op add_second = { .op = CPU_ADD_OP, .len = sizeof(word),
-		.u.arithmetic_op = { .p = (uintptr_t)second, .count = 1 } };
-	struct cpu_op equal = { .op = CPU_COMPARE_EQ_OP, .len = sizeof(word),
-		.u.compare_op = { .a = (uintptr_t)second, .b = (uintptr_t)&one } };
+	struct cpu_op add = cpu_op_add(&word, sizeof(word), 1);
+	struct cpu_op add_second = cpu_op_add(second, sizeof(word), 1);
+	struct cpu_op equal = cpu_op_compare_eq(second, &one, sizeof(word));
 	struct cpu_op store[] = { add, add_second }, read[] = { equal, add, add };
 	int cpu = rseq_op_current_cpu();
 
@@ -306,7 +303,7 @@ static enum rseq_op_backend best(enum rseq_op_backend otherwise)
 static void test_cpu_opv_refused(void **state)
 {
 	(void)state;
-	check(NR_CPU_OPV, 0, 0, RSEQ_OP_BACKEND_MEMBARRIER);
+	check(__NR_cpu_opv, 0, 0, RSEQ_OP_BACKEND_MEMBARRIER);
 }
 
 static void test_membarrier_refused(void **state)
@@ -318,13 +315,13 @@ static void test_membarrier_refused(void **state)
 static void test_both_refused(void **state)
 {
 	(void)state;
-	check(SYS_membarrier, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_AFFINITY);
+	check(SYS_membarrier, __NR_cpu_opv, 0, RSEQ_OP_BACKEND_AFFINITY);
 }
 
 static void test_all_refused(void **state)
 {
 	(void)state;
-	check(SYS_membarrier, NR_CPU_OPV, SYS_sched_setaffinity, RSEQ_OP_BACKEND_GUARD);
+	check(SYS_membarrier, __NR_cpu_opv, SYS_sched_setaffinity, RSEQ_OP_BACKEND_GUARD);
 }
 
 /* A kernel that says that it has no rseq(2) is not asked for cpu_opv(2). */
@@ -338,7 +335,7 @@ static void test_rseq_refused(void **state)
 	assert_int_equal(status_under(&no_rseq, "work"), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
 	assert_int_equal(status_under(&refused, "work"), GOOD + best(RSEQ_OP_BACKEND_MEMBARRIER));
 	assert_int_equal(status_under(&killed, "work"), GOOD + best(RSEQ_OP_BACKEND_MEMBARRIER));
-	check(SYS_rseq, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_MEMBARRIER);
+	check(SYS_rseq, __NR_cpu_opv, 0, RSEQ_OP_BACKEND_MEMBARRIER);
 }
 
 /* No child can be made that asks first, so the library asks for nothing that may be refused. */
@@ -346,8 +343,8 @@ static void test_clone_refused(void **state)
 {
 	static const struct refusal refusals[] = {
 		{ .no_children = EPERM },
-		{ .no_children = ENOSYS, .calls = { NR_CPU_OPV }, .how = ENOSYS },
-		{ .no_children = EPERM, .calls = { NR_CPU_OPV, SYS_membarrier }, .how = KILL },
+		{ .no_children = ENOSYS, .calls = { __NR_cpu_opv }, .how = ENOSYS },
+		{ .no_children = EPERM, .calls = { __NR_cpu_opv, SYS_membarrier }, .how = KILL },
 		{ .no_children = EPERM, .how = KILL,
 		  .calls = { SYS_sched_setaffinity, SYS_sched_getaffinity } },
 	};
@@ -467,7 +464,7 @@ static void test_child_waited_for_by_others_asked_again(void **state)
 /* The kernel that has no rseq(2) has the rest neither; a filter that refuses all, too. */
 static void test_everything_refused(void **state)
 {
-	const struct refusal r = { .calls = { SYS_rseq, SYS_membarrier, NR_CPU_OPV,
+	const struct refusal r = { .calls = { SYS_rseq, SYS_membarrier, __NR_cpu_opv,
 				     SYS_sched_setaffinity }, .how = ENOSYS };
 
 	(void)state;
@@ -479,14 +476,14 @@ static void test_prctl_refused(void **state)
 {
 	(void)state;
 	check(SYS_prctl, 0, 0, best(RSEQ_OP_BACKEND_MEMBARRIER));
-	check(SYS_prctl, NR_CPU_OPV, 0, RSEQ_OP_BACKEND_MEMBARRIER);
-	check(SYS_prctl, NR_CPU_OPV, SYS_membarrier, RSEQ_OP_BACKEND_AFFINITY);
+	check(SYS_prctl, __NR_cpu_opv, 0, RSEQ_OP_BACKEND_MEMBARRIER);
+	check(SYS_prctl, __NR_cpu_opv, SYS_membarrier, RSEQ_OP_BACKEND_AFFINITY);
 }
 
 /* No child can be made to ask, and a filter that kills may be there: the library does not ask. */
 static void test_no_more_processes_program_runs(void **state)
 {
-	static const int calls[] = { SYS_membarrier, NR_CPU_OPV, SYS_rseq };
+	static const int calls[] = { SYS_membarrier, __NR_cpu_opv, SYS_rseq };
 	size_t i;
 
 	(void)state;
@@ -503,7 +500,7 @@ static void test_no_more_processes_program_runs(void **state)
 /* A filter that sends SIGSYS: the program's handler never sees what the library asks for. */
 static void test_trapped_handler_does_not_run(void **state)
 {
-	const struct refusal r = { .calls = { SYS_membarrier, NR_CPU_OPV }, .how = TRAP };
+	const struct refusal r = { .calls = { SYS_membarrier, __NR_cpu_opv }, .how = TRAP };
 
 	(void)state;
 	assert_int_equal(status_under(&r, "trapped"), GOOD + RSEQ_OP_BACKEND_AFFINITY);
@@ -517,12 +514,10 @@ static intptr_t pair[2];
 
 static void *add_pairs(void *arg)
 {
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(pair[0]),
-		.u.arithmetic_op = { .p = (uintptr_t)&pair[0], .count = 1 } };
-	struct cpu_op adds[] = { add, add };
+	const struct cpu_op adds[] = { cpu_op_add(&pair[0], sizeof(pair[0]), 1),
+				       cpu_op_add(&pair[1], sizeof(pair[1]), 1) };
 	int i, cpu;
 
-	adds[1].u.arithmetic_op.p = (uintptr_t)&pair[1];
 	for (i = 0; i < ADDS; i++) {
 		if (rseq_op(adds, 2, 0, 0))
 			return arg;
@@ -569,7 +564,7 @@ static void test_madvise_refused(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(hows); i++) {
-		struct refusal r = { .calls = { SYS_madvise, NR_CPU_OPV }, .how = hows[i] };
+		struct refusal r = { .calls = { SYS_madvise, __NR_cpu_opv }, .how = hows[i] };
 
 		assert_int_equal(status_under(&r, "work"), GOOD + RSEQ_OP_BACKEND_MEMBARRIER);
 		setenv("RSEQ_OP_FORCE_FALLBACK", "1", 1);
@@ -582,11 +577,9 @@ static void test_madvise_refused(void **state)
 static int work_late_futex(void)
 {
 	const struct refusal r = { .calls = { SYS_futex }, .how = ENOSYS };
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(pair[0]),
-		.u.arithmetic_op = { .p = (uintptr_t)&pair[0], .count = 1 } };
-	struct cpu_op adds[] = { add, add };
+	struct cpu_op add = cpu_op_add(&pair[0], sizeof(pair[0]), 1);
+	struct cpu_op adds[] = { add, cpu_op_expect_fault(add, 0) };
 
-	adds[1].u.arithmetic_op.expect_fault_p = 1;
 	if (rseq_op(adds, 2, 0, 0))
 		return 1;
 	pair[0] = 0;
@@ -646,7 +639,7 @@ static void test_refused_after_backend_is_chosen_vectors_run(void **state)
 static void test_load_calls_refused_program_runs(void **state)
 {
 	static const int calls[] = {
-		SYS_prctl, SYS_seccomp, SYS_membarrier, NR_CPU_OPV, SYS_rseq, SYS_madvise,
+		SYS_prctl, SYS_seccomp, SYS_membarrier, __NR_cpu_opv, SYS_rseq, SYS_madvise,
 		SYS_sched_setaffinity, SYS_clone, SYS_clone3, SYS_rt_sigprocmask, SYS_futex,
 		SYS_gettid, SYS_getpid, SYS_getcpu, SYS_nanosleep, SYS_wait4, SYS_kcmp, SYS_tkill,
 		SYS_tgkill, SYS_kill, SYS_memfd_create, SYS_get_robust_list, SYS_mbind,
@@ -723,7 +716,7 @@ static void test_only_32_bytes_accepted_thread_is_registered(void **state)
 /* A process that shuts itself in, after the library has chosen membarrier for its fence. */
 static int work_late(int how)
 {
-	const struct refusal r = { .calls = { SYS_membarrier, NR_CPU_OPV }, .how = how };
+	const struct refusal r = { .calls = { SYS_membarrier, __NR_cpu_opv }, .how = how };
 	int cpu = allowed_cpu(0);
 
 	pin_to(cpu);

@@ -47,7 +47,7 @@ static int install_filter(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CPU_OPV, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_cpu_opv, 5, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 4, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 4),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
@@ -334,11 +334,9 @@ static void need_emulation(void)
 /* Two stores: it closes the CPU. */
 static int add_both(void)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(pair[0]),
-		.u.arithmetic_op = { .p = (uintptr_t)&pair[0], .count = 1 } };
-	struct cpu_op adds[] = { add, add };
+	const struct cpu_op adds[] = { cpu_op_add(&pair[0], sizeof(pair[0]), 1),
+				       cpu_op_add(&pair[1], sizeof(pair[1]), 1) };
 
-	adds[1].u.arithmetic_op.p = (uintptr_t)&pair[1];
 	return rseq_op(adds, 2, allowed_cpu(1), 0);
 }
 
@@ -693,8 +691,7 @@ static int refuse_all(int n)
 
 static int two_from_elsewhere(void)
 {
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
+	struct cpu_op add = cpu_op_add(&word, sizeof(word), 1);
 	struct cpu_op adds[] = { add, add };
 
 	return rseq_op(adds, 2, allowed_cpu(1), 0);
@@ -751,7 +748,7 @@ static void test_fence_refused_for_good_eperm(void **state)
 /* The machine that the process is restored on has other CPUs. */
 static void check_restored_elsewhere(void)
 {
-	struct cpu_op fence_op = { .op = CPU_MB_OP };
+	struct cpu_op fence_op = cpu_op_mb();
 	int cpu = allowed_cpu(0);
 	size_t i;
 

@@ -204,10 +204,8 @@ static int compare_there(intptr_t *page, int cpu)
 static int vector_there(intptr_t *page, int cpu)
 {
 	const struct cpu_op ops[] = {
-		{ .op = CPU_COMPARE_EQ_IMM_OP, .len = sizeof(*page),
-		  .u.immediate_op = { .p = (uintptr_t)page, .value = 1 } },
-		{ .op = CPU_STORE_IMM_OP, .len = sizeof(mem.v),
-		  .u.immediate_op = { .p = (uintptr_t)&mem.v, .value = 6 } },
+		cpu_op_compare_eq_imm(page, sizeof(*page), 1),
+		cpu_op_store_imm(&mem.v, sizeof(mem.v), 6),
 	};
 
 	return rseq_op(ops, 2, cpu, 0);
@@ -502,10 +500,8 @@ static void *first_operation(void *arg)
 	struct rseq_op_stats before, after;
 	static intptr_t word, words[2];
 	const struct cpu_op stores[] = {
-		{ .op = CPU_STORE_IMM_OP, .len = sizeof(word),
-		  .u.immediate_op = { .p = (uintptr_t)&words[0], .value = 1 } },
-		{ .op = CPU_STORE_IMM_OP, .len = sizeof(word),
-		  .u.immediate_op = { .p = (uintptr_t)&words[1], .value = 1 } },
+		cpu_op_store_imm(&words[0], sizeof(word), 1),
+		cpu_op_store_imm(&words[1], sizeof(word), 1),
 	};
 
 	pin_to(cpu);

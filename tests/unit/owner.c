@@ -52,10 +52,8 @@ static void need_emulation(void)
 static int add_both(void)
 {
 	struct cpu_op ops[2] = {
-		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t),
-		  .u.arithmetic_op = { .p = (uintptr_t)&words[0], .count = 1 } },
-		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t),
-		  .u.arithmetic_op = { .p = (uintptr_t)&words[1], .count = 2 } },
+		cpu_op_add(&words[0], sizeof(intptr_t), 1),
+		cpu_op_add(&words[1], sizeof(intptr_t), 2),
 	};
 
 	return rseq_op(ops, 2, there, 0);
@@ -613,8 +611,7 @@ static pid_t fork_of_libc(void)
 /* With RSEQ_OP_TRY, this vector runs as a sequence or fails. */
 static int try_to_add(void)
 {
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(intptr_t),
-		.u.arithmetic_op = { .p = (uintptr_t)&words[0], .count = 1 } };
+	struct cpu_op add = cpu_op_add(&words[0], sizeof(intptr_t), 1);
 
 	return rseq_op(&add, 1, there, RSEQ_OP_TRY);
 }
@@ -707,10 +704,8 @@ static void test_fork_guard_owned_by_another_thread_child_tries(void **state)
 static int in_child_that_forks(void)
 {
 	struct cpu_op ops[2] = {
-		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t),
-		  .u.arithmetic_op = { .p = (uintptr_t)&words[0], .count = 1 } },
-		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t),
-		  .u.arithmetic_op = { .p = (uintptr_t)&words[0], .count = -1 } },
+		cpu_op_add(&words[0], sizeof(intptr_t), 1),
+		cpu_op_add(&words[0], sizeof(intptr_t), -1),
 	};
 	int status;
 	pid_t pid;

@@ -96,8 +96,7 @@ static void test_operation_of_several_vectors_counts_once(void **state)
 
 static void test_vector_counts_vector(void **state)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } }, adds[] = { add, add };
+	const struct cpu_op add = cpu_op_add(&word, sizeof(word), 1), adds[] = { add, add };
 	struct rseq_op_stats before = stats_now(), after;
 
 	(void)state;
@@ -112,8 +111,7 @@ static void test_vector_counts_vector(void **state)
 static void test_unaligned_vector_counts_vector(void **state)
 {
 	static _Alignas(64) char lines[128];
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
-		.u.arithmetic_op = { .p = (uintptr_t)&lines[62], .count = 1 } };
+	const struct cpu_op add = cpu_op_add(&lines[62], sizeof(word), 1);
 	struct rseq_op_stats before = stats_now(), after;
 
 	(void)state;
@@ -141,8 +139,7 @@ static void test_stats_shorter_and_longer(void **state)
 		uint64_t counter[sizeof(struct rseq_op_stats) / sizeof(uint64_t) + 3];
 		unsigned char byte[sizeof(struct rseq_op_stats) + 24];
 	} now, there;
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } }, adds[] = { add, add };
+	const struct cpu_op add = cpu_op_add(&word, sizeof(word), 1), adds[] = { add, add };
 	size_t size, i;
 
 	(void)state;
@@ -311,8 +308,7 @@ static int child_own_cpu_without_fence(void)
 /* A fence that is refused, by a filter installed late, is an error, and no race. */
 static int child_fence_refused(void)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } }, adds[] = { add, add };
+	const struct cpu_op add = cpu_op_add(&word, sizeof(word), 1), adds[] = { add, add };
 	int cpu = allowed_cpu(0);
 
 	pin_to(cpu);

@@ -83,8 +83,7 @@ static int add_by_id(int cpu)
 
 static int add_twice(int cpu)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(intptr_t),
-		.u.arithmetic_op = { .p = (uintptr_t)&counters[cpu], .count = 1 } };
+	const struct cpu_op add = cpu_op_add(&counters[cpu], sizeof(intptr_t), 1);
 	const struct cpu_op adds[] = { add, add };
 
 	return rseq_op(adds, 2, cpu, 0);
@@ -92,8 +91,8 @@ static int add_twice(int cpu)
 
 static int bad_operand(int cpu)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(intptr_t),
-		.u.arithmetic_op = { .p = 8, .count = 1 } }, adds[] = { add, add };
+	const struct cpu_op add = cpu_op_add((void *)8, sizeof(intptr_t), 1);
+	const struct cpu_op adds[] = { add, add };
 
 	return rseq_op(adds, 2, cpu, 0) != -EFAULT;
 }

@@ -45,8 +45,7 @@ static int site_a(int cpu)
 __attribute__((noinline, section("calls_b")))
 static int site_b(int cpu)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(word),
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } }, adds[] = { add, add };
+	const struct cpu_op add = cpu_op_add(&word, sizeof(word), 1), adds[] = { add, add };
 	int ret = rseq_op(adds, 2, cpu, 0);
 
 	word += !!ret;

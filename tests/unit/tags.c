@@ -70,12 +70,6 @@ static void need_tags(void)
 	object(PAGE, GRANULE, 4);
 }
 
-static struct cpu_op add(void *p, int64_t count)
-{
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)p, .count = count } };
-}
-
 static void *with_tag(void *p, unsigned int tag)
 {
 	return (void *)(((uintptr_t)p & ~((uintptr_t)0xff << (sizeof(p) * 8 - 8))) |
@@ -84,7 +78,7 @@ static void *with_tag(void *p, unsigned int tag)
 
 static void add_to_both(int64_t *a, int64_t *b)
 {
-	const struct cpu_op ops[] = { add(a, 1), add(b, 2) };
+	const struct cpu_op ops[] = { cpu_op_add(a, 8, 1), cpu_op_add(b, 8, 2) };
 	int i;
 
 	for (i = 0; i < nr_allowed_cpus(); i++)
@@ -103,18 +97,15 @@ static void test_two_objects(void **state)
 static void test_object_across_pages(void **state)
 {
 	const char from[2 * GRANULE] = "as long as both granules are";
-	const struct cpu_op copy = { .op = CPU_MEMCPY_OP, .len = sizeof(from),
-		.u.memcpy_op = { .src = (uintptr_t)from } };
-	struct cpu_op ops[] = { copy, copy };
+	struct cpu_op ops[2];
 	char *a, *b;
 
 	(void)state;
 	need_tags();
 	a = object(PAGE - GRANULE, 2 * GRANULE, 7);
 	b = object(PAGE + ODD, GRANULE, 8);
-	ops[0].u.memcpy_op.dst = (uintptr_t)a;
-	ops[1].u.memcpy_op.dst = (uintptr_t)b;
-	ops[1].len = GRANULE;
+	ops[0] = cpu_op_memcpy(a, from, sizeof(from));
+	ops[1] = cpu_op_memcpy(b, from, GRANULE);
 	assert_int_equal(cpu_opv(ops, 2, allowed_cpu(0), 0), 0);
 	assert_memory_equal(a, from, sizeof(from));
 	assert_memory_equal(b, from, GRANULE);
@@ -123,7 +114,7 @@ static void test_object_across_pages(void **state)
 /* Pages that have to be copied first, for one store and for two. */
 static int in_child(int64_t *a, int64_t *b, unsigned int nr_ops)
 {
-	const struct cpu_op ops[] = { add(a, 1), add(b, 1) };
+	const struct cpu_op ops[] = { cpu_op_add(a, 8, 1), cpu_op_add(b, 8, 1) };
 
 	return cpu_opv(ops, nr_ops, allowed_cpu(0), 0) || *a != 1 || *b != (nr_ops == 2);
 }
@@ -159,7 +150,8 @@ static void test_wrong_tag(void **state)
 	a = object(ODD, GRANULE, 11);
 	b = object(PAGE + ODD, GRANULE, 12);
 	{
-		const struct cpu_op ops[] = { add(a, 1), add(with_tag(b, 13), 1) };
+		const struct cpu_op ops[] = { cpu_op_add(a, 8, 1),
+					      cpu_op_add(with_tag(b, 13), 8, 1) };
 
 		assert_int_equal(cpu_opv(ops + 1, 1, allowed_cpu(0), 0), -EFAULT);
 		assert_int_equal(cpu_opv(ops, 2, allowed_cpu(0), 0), -EFAULT);

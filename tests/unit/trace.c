@@ -14,12 +14,6 @@
 
 static int64_t word;
 
-static struct cpu_op add(int64_t *p)
-{
-	return (struct cpu_op){ .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)p, .count = 1 } };
-}
-
 /* Run a vector; the events of this thread that came of it, one a line. */
 static int traced(const struct cpu_op *ops, unsigned int nr_ops, int cpu, char *events,
 		  size_t size)
@@ -78,7 +72,7 @@ static int tear_down(void **state)
 
 static void test_trace_this_cpu_local(void **state)
 {
-	struct cpu_op op = add(&word);
+	struct cpu_op op = cpu_op_add(&word, 8, 1);
 
 	set_up(state);
 	pin_to(allowed_cpu(0));
@@ -88,8 +82,7 @@ static void test_trace_this_cpu_local(void **state)
 
 static void test_trace_result_and_invalid(void **state)
 {
-	struct cpu_op ops[2] = { { .op = CPU_COMPARE_EQ_IMM_OP, .len = 8,
-		.u.immediate_op = { .p = (uintptr_t)&word, .value = 1 } }, add(&word) };
+	struct cpu_op ops[2] = { cpu_op_compare_eq_imm(&word, 8, 1), cpu_op_add(&word, 8, 1) };
 	char events[1024];
 
 	set_up(state);
@@ -103,7 +96,7 @@ static void test_trace_result_and_invalid(void **state)
 static void test_trace_retries_where_memory_is_missing(void **state)
 {
 	int64_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct cpu_op op = add(p);
+	struct cpu_op op = cpu_op_add(p, 8, 1);
 	char events[1024];
 
 	assert_ptr_not_equal(p, MAP_FAILED);
@@ -116,7 +109,7 @@ static void test_trace_retries_where_memory_is_missing(void **state)
 
 static void test_trace_idle_cpu_locked(void **state)
 {
-	struct cpu_op op = add(&word);
+	struct cpu_op op = cpu_op_add(&word, 8, 1);
 	char events[1024];
 	int i, locked = 0;
 
@@ -133,7 +126,7 @@ static void test_trace_idle_cpu_locked(void **state)
 
 static void check_own_thread(const char *path)
 {
-	struct cpu_op op = add(&word);
+	struct cpu_op op = cpu_op_add(&word, 8, 1);
 	char events[1024];
 	int i, found = 0;
 

@@ -138,8 +138,7 @@ static vector_fn vector;
 /* A vector that no sequence can do, and one that a sequence can. */
 static int add_three(int cpu)
 {
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(intptr_t),
-		.u.arithmetic_op = { .p = (uintptr_t)&words[cpu], .count = 1 } };
+	struct cpu_op add = cpu_op_add(&words[cpu], sizeof(intptr_t), 1);
 	struct cpu_op adds[] = { add, add };
 	int ret = vector(adds, 2, cpu, 0);
 

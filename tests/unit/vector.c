@@ -65,21 +65,9 @@ static struct {
 	_Alignas(8) char w[16];
 } words;
 
-#define V		((uintptr_t)words.v)
-#define W		((uintptr_t)words.w)
+#define V		words.v
+#define W		words.w
 #define POINTER		sizeof(intptr_t)
-
-/* All operations have the layout of one of these. */
-static struct cpu_op with_number(int op, uint32_t len, uintptr_t p, uint64_t value)
-{
-	return (struct cpu_op){ .op = op, .len = len,
-		.u.immediate_op = { .p = p, .value = value } };
-}
-
-static struct cpu_op with_pair(int op, uint32_t len, uintptr_t a, uintptr_t b)
-{
-	return (struct cpu_op){ .op = op, .len = len, .u.memcpy_op = { .dst = a, .src = b } };
-}
 
 static struct rseq_op_stats stats_now(void)
 {
@@ -132,9 +120,13 @@ static bool is_copy(int op)
 	return op == CPU_MEMCPY_OP || op == CPU_MEMCPY_RELEASE_OP;
 }
 
+/* Of the operations above, all that are no copies have the layout of an addition. */
 static struct cpu_op last(int op, uint32_t len)
 {
-	return is_copy(op) ? with_pair(op, len, V, W) : with_number(op, len, V, 1);
+	struct cpu_op o = is_copy(op) ? cpu_op_memcpy(V, W, len) : cpu_op_add(V, len, 1);
+
+	o.op = op;
+	return o;
 }
 
 static void check_width(uint32_t len)
@@ -144,9 +136,8 @@ static void check_width(uint32_t len)
 
 	for (i = 0; i < ARRAY_SIZE(last_ops); i++) {
 		struct cpu_op ops[] = {
-			with_pair(CPU_COMPARE_EQ_OP, len, V, W),
-			with_number(CPU_COMPARE_EQ_IMM_OP, len, W, 0),
-			with_number(CPU_COMPARE_NE_IMM_OP, len, W, 1), last(last_ops[i], len),
+			cpu_op_compare_eq(V, W, len), cpu_op_compare_eq_imm(W, len, 0),
+			cpu_op_compare_ne_imm(W, len, 1), last(last_ops[i], len),
 		};
 
 		check_form(&ops[3], 1, sequence, "one store");
@@ -171,32 +162,29 @@ static void test_words_of_a_width_are_sequences(void **state)
 
 static void test_other_vectors_are_no_sequences(void **state)
 {
-	struct cpu_op store = with_number(CPU_STORE_IMM_OP, POINTER, V, 1);
+	struct cpu_op store = cpu_op_store_imm(V, POINTER, 1);
 	struct cpu_op ops[2];
 
 	(void)state;
 	ops[0] = ops[1] = store;
 	check_form(ops, 2, false, "two stores");
-	ops[0] = with_number(CPU_LSHIFT_OP, POINTER, V, 1);
+	ops[0] = cpu_op_lshift(V, POINTER, 1);
 	check_form(ops, 1, false, "a shift");
-	ops[0] = with_number(CPU_RSHIFT_OP, POINTER, V, 1);
+	ops[0] = cpu_op_rshift(V, POINTER, 1);
 	check_form(ops, 1, false, "a shift");
-	ops[0] = (struct cpu_op){ .op = CPU_MB_OP };
+	ops[0] = cpu_op_mb();
 	check_form(ops, 2, false, "a barrier");
-	ops[0] = with_number(CPU_COMPARE_EQ_IMM_OP, 2, W, 0);
+	ops[0] = cpu_op_compare_eq_imm(W, 2, 0);
 	check_form(ops, 2, false, "words of two widths");
-	ops[0] = with_number(CPU_COMPARE_EQ_IMM_OP, POINTER, W + POINTER / 2, 0);
+	ops[0] = cpu_op_compare_eq_imm(W + POINTER / 2, POINTER, 0);
 	check_form(ops, 2, false, "an unaligned word");
-	ops[0] = with_number(CPU_COMPARE_EQ_IMM_OP, POINTER, W, 0);
-	ops[0].u.immediate_op.expect_fault_p = 1;
+	ops[0] = cpu_op_expect_fault(cpu_op_compare_eq_imm(W, POINTER, 0), 0);
 	check_form(ops, 2, false, "a fault expected");
-	ops[0] = with_pair(CPU_MEMCPY_OP, POINTER, V, W);
-	ops[0].u.memcpy_op.expect_fault_src = 1;
+	ops[0] = cpu_op_expect_fault(cpu_op_memcpy(V, W, POINTER), 1);
 	check_form(ops, 1, false, "a fault expected at the source");
-	ops[0] = store;
-	ops[0].u.immediate_op.expect_fault_p = 1;
+	ops[0] = cpu_op_expect_fault(store, 0);
 	check_form(ops, 1, false, "a fault expected at the store");
-	ops[0] = with_number(CPU_ADD_OP, POINTER, V + POINTER / 2, 1);
+	ops[0] = cpu_op_add(V + POINTER / 2, POINTER, 1);
 	check_form(ops, 1, false, "an unaligned store");
 	check_form(NULL, 0, false, "no operations");
 }
@@ -206,8 +194,8 @@ static void test_try_result_or_eagain(void **state)
 {
 	intptr_t word = 5;
 	struct cpu_op ops[] = {
-		with_number(CPU_COMPARE_EQ_IMM_OP, POINTER, (uintptr_t)&word, 5),
-		with_number(CPU_ADD_OP, POINTER, (uintptr_t)&word, 1),
+		cpu_op_compare_eq_imm(&word, POINTER, 5),
+		cpu_op_add(&word, POINTER, 1),
 	};
 	struct rseq_op_stats before = stats_now(), after;
 	int cpu = allowed_cpu(0), other = other_cpu(cpu);
@@ -241,8 +229,7 @@ static void test_invalid_cpu_einval(void **state)
 	const int nonsense[] = { -1, -2, INT32_MIN, INT32_MAX, RSEQ_OP_CPU_MAX,
 				 RSEQ_OP_CPU_MAX - 1, rseq_op_nr_cpus() };
 	int64_t word = 5;
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
+	struct cpu_op add = cpu_op_add(&word, 8, 1);
 	struct cpu_op adds[] = { add, add };
 	size_t i;
 
@@ -260,8 +247,7 @@ static void test_invalid_cpu_einval(void **state)
 static void test_flags_einval(void **state)
 {
 	int64_t word = 5;
-	struct cpu_op add = { .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .p = (uintptr_t)&word, .count = 1 } };
+	struct cpu_op add = cpu_op_add(&word, 8, 1);
 	int bit;
 
 	(void)state;
@@ -297,12 +283,9 @@ static void test_protected_memory_efault(void **state)
 {
 	char *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int64_t word = 5, flag = 0;
-	struct cpu_op set_flag = { .op = CPU_STORE_IMM_OP, .len = 8,
-		.u.immediate_op = { .p = (uintptr_t)&flag, .value = 1 } };
-	struct cpu_op to_page[] = { set_flag, { .op = CPU_MEMCPY_OP, .len = 8,
-		.u.memcpy_op = { .dst = (uintptr_t)page, .src = (uintptr_t)&word } } };
-	struct cpu_op from_page[] = { set_flag, { .op = CPU_MEMCPY_OP, .len = 8,
-		.u.memcpy_op = { .dst = (uintptr_t)&word, .src = (uintptr_t)page } } };
+	struct cpu_op set_flag = cpu_op_store_imm(&flag, 8, 1);
+	struct cpu_op to_page[] = { set_flag, cpu_op_memcpy(page, &word, 8) };
+	struct cpu_op from_page[] = { set_flag, cpu_op_memcpy(&word, page, 8) };
 
 	int other = other_cpu(allowed_cpu(0));
 
@@ -322,7 +305,7 @@ static void test_protected_memory_efault(void **state)
 	word = 5;
 	flag = 0;
 	assert_int_equal(run_vector(from_page, 2, other, 0), -EFAULT);
-	from_page[1].u.memcpy_op.expect_fault_src = 1;
+	from_page[1] = cpu_op_expect_fault(from_page[1], 1);
 	assert_int_equal(run_vector(from_page, 2, other, 0), -EAGAIN);
 	assert_int_equal(run_vector(from_page + 1, 1, other, 0), -EAGAIN);
 	assert_int_equal(word, 5);
@@ -336,25 +319,20 @@ static void test_straddle_into_unmapped_efault(void **state)
 {
 	char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int64_t word = 5, flag = 0;
-	struct cpu_op set_flag = { .op = CPU_STORE_IMM_OP, .len = 8,
-		.u.immediate_op = { .p = (uintptr_t)&flag, .value = 1 } };
-	struct cpu_op add[] = { set_flag, { .op = CPU_ADD_OP, .len = 8,
-		.u.arithmetic_op = { .count = -1 } } };
-	struct cpu_op from[] = { set_flag, { .op = CPU_MEMCPY_OP, .len = 8,
-		.u.memcpy_op = { .dst = (uintptr_t)&word } } };
+	struct cpu_op set_flag = cpu_op_store_imm(&flag, 8, 1);
+	struct cpu_op add[] = { set_flag, cpu_op_add(p + 4092, 8, -1) };
+	struct cpu_op from[] = { set_flag, cpu_op_memcpy(&word, p + 4089, 8) };
 	int cpu = allowed_cpu(0);
 
 	(void)state;
 	assert_ptr_not_equal(p, MAP_FAILED);
 	assert_int_equal(munmap(p + 4096, 4096), 0);
-	add[1].u.arithmetic_op.p = (uintptr_t)p + 4092;
-	from[1].u.memcpy_op.src = (uintptr_t)p + 4089;
 	assert_int_equal(rseq_op(add, 2, cpu, 0), -EFAULT);
 	assert_int_equal(rseq_op(from, 2, cpu, 0), -EFAULT);
 	assert_int_equal(flag, 0);
 	assert_int_equal(word, 5);
 	assert_int_equal(*(int32_t *)(void *)(p + 4092), 0);
-	add[1].u.arithmetic_op.p = (uintptr_t)p + 4088;
+	add[1] = cpu_op_add(p + 4088, 8, -1);
 	assert_int_equal(rseq_op(add, 2, cpu, 0), 0);
 	assert_int_equal(flag, 1);
 	munmap(p, 4096);

@@ -66,8 +66,7 @@ LOOP(fence, rseq_op_fence(cpu))
 
 static int two_adds(struct data *d, int cpu)
 {
-	const struct cpu_op add = { .op = CPU_ADD_OP, .len = sizeof(d->v),
-		.u.arithmetic_op = { .p = (uintptr_t)&d->v, .count = 1 } };
+	const struct cpu_op add = cpu_op_add(&d->v, sizeof(d->v), 1);
 	const struct cpu_op ops[] = { add, add };
 
 	return rseq_op(ops, 2, cpu, 0);

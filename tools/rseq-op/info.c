@@ -15,14 +15,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <rseq_op/cpu_op.h>
+
 #include "output.h"
 #include "rseq-op.h"
 
 #ifndef AT_RSEQ_FEATURE_SIZE
 # define AT_RSEQ_FEATURE_SIZE	27
 #endif
-
-#define NR_CPU_OPV	600
 
 /* What the kernel answers. */
 static struct {
@@ -36,8 +36,8 @@ static void ask_all(void)
 {
 	answers.rseq = ask(SYS_rseq, 0, 0, 0, 0);
 	answers.membarrier = ask(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0, 0);
-	answers.cpu_opv = ask(NR_CPU_OPV, 0, 0, 0, CPU_OP_NR_FLAG);
-	answers.vector = ask(NR_CPU_OPV, 0, 0, 0, CPU_OP_VEC_LEN_MAX_FLAG);
+	answers.cpu_opv = ask(__NR_cpu_opv, 0, 0, 0, CPU_OP_NR_FLAG);
+	answers.vector = ask(__NR_cpu_opv, 0, 0, 0, CPU_OP_VEC_LEN_MAX_FLAG);
 }
 
 static void emit_kernel(void)

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <rseq_op/cpu_op.h>
+
 #include "output.h"
 #include "rseq-op.h"
 
@@ -78,12 +80,9 @@ static int run_sum(struct worker *w, int cpu)
 static int run_pair(struct worker *w, int cpu)
 {
 	const struct cpu_op ops[] = {
-		{ .op = CPU_COMPARE_EQ_OP, .len = sizeof(intptr_t), .u.compare_op = {
-			.a = (uintptr_t)&data[cpu].a, .b = (uintptr_t)&data[cpu].b } },
-		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t), .u.arithmetic_op = {
-			.p = (uintptr_t)&data[cpu].a, .count = 1 } },
-		{ .op = CPU_ADD_OP, .len = sizeof(intptr_t), .u.arithmetic_op = {
-			.p = (uintptr_t)&data[cpu].b, .count = 1 } },
+		cpu_op_compare_eq(&data[cpu].a, &data[cpu].b, sizeof(intptr_t)),
+		cpu_op_add(&data[cpu].a, sizeof(intptr_t), 1),
+		cpu_op_add(&data[cpu].b, sizeof(intptr_t), 1),
 	};
 	int ret = rseq_op(ops, ARRAY_SIZE(ops), cpu, 0);
 

@@ -5,9 +5,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "fuzz.h"
+#include <rseq_op/cpu_op.h>
 
-#define NR_CPU_OPV	600
+#include "fuzz.h"
 
 const char *const executor_names[NR_EXECUTORS] = {
 	[EXECUTOR_KERNEL]	= "kernel",
@@ -37,7 +37,7 @@ void execute_init(void)
 
 static long raw_call(uint64_t at, uint64_t nr_ops, uint64_t cpu, uint64_t flags)
 {
-	long ret = syscall(NR_CPU_OPV, (long)at, (long)nr_ops, (long)cpu, (long)flags);
+	long ret = syscall(__NR_cpu_opv, (long)at, (long)nr_ops, (long)cpu, (long)flags);
 
 	return ret < 0 ? -errno : ret;
 }
