@@ -8,76 +8,53 @@
 
 #include "internal.h"
 
-struct choice {
-	enum rseq_op_backend backend;
-	backend_fn run;
-	const char *why;
-};
-
 static int none_run(const struct cpu_op *ops, unsigned int nr_ops, struct place at, bool trusted)
 {
 	(void)ops, (void)nr_ops, (void)at, (void)trusted;
 	return -ENOSYS;
 }
 
-static const struct choice kernel = {
-	RSEQ_OP_BACKEND_KERNEL, cpu_opv_run, "this kernel has cpu_opv(2)",
+static const struct {
+	backend_fn run;
+	const char *why;	/* it is chosen, if RSEQ_OP_BACKEND asks for none */
+	const char *missing;	/* why there is no backend, if RSEQ_OP_BACKEND asks for this one */
+} backends[] = {
+	[RSEQ_OP_BACKEND_NONE] = {
+		none_run,
+		"there is neither cpu_opv(2) nor membarrier(2) with RSEQ, or a filter refuses them",
+		NULL,
+	},
+	[RSEQ_OP_BACKEND_KERNEL] = {
+		cpu_opv_run,
+		"this kernel has cpu_opv(2)",
+		"RSEQ_OP_BACKEND asks for cpu_opv(2), which is not there, or refused",
+	},
+	[RSEQ_OP_BACKEND_MEMBARRIER] = {
+		emulation_run,
+		"this kernel has no cpu_opv(2), but membarrier(2) with RSEQ",
+		"RSEQ_OP_BACKEND asks for membarrier(2) with RSEQ, which is not there, or refused",
+	},
+	[RSEQ_OP_BACKEND_AFFINITY] = {
+		emulation_run,
+		"this kernel has neither cpu_opv(2) nor membarrier(2) with RSEQ, or a filter "
+		"refuses them; but threads may choose their CPU",
+		"RSEQ_OP_BACKEND asks for sched_setaffinity(2), which is refused, or does not "
+		"reach all CPUs",
+	},
+	[RSEQ_OP_BACKEND_GUARD] = {
+		emulation_run,
+		"nothing waits for sequences, or the kernel has none: there are none in this process",
+		NULL,
+	},
 };
 
-static const struct choice kernel_asked = {
-	RSEQ_OP_BACKEND_KERNEL, cpu_opv_run, "RSEQ_OP_BACKEND asks for it",
-};
+/* A backend that RSEQ_OP_BACKEND asks for, or the library's own choice. */
+enum reason { UNCHOSEN, CHOSEN, ASKED, MISSING };
 
-static const struct choice membarrier = {
-	RSEQ_OP_BACKEND_MEMBARRIER, emulation_run,
-	"this kernel has no cpu_opv(2), but membarrier(2) with RSEQ",
+struct choice {
+	uint8_t backend;	/* with MISSING: the one that is asked for */
+	uint8_t reason;
 };
-
-static const struct choice membarrier_asked = {
-	RSEQ_OP_BACKEND_MEMBARRIER, emulation_run, "RSEQ_OP_BACKEND asks for it",
-};
-
-static const struct choice nothing = {
-	RSEQ_OP_BACKEND_NONE, none_run,
-	"there is neither cpu_opv(2) nor membarrier(2) with RSEQ, or a filter refuses them",
-};
-
-static const struct choice kernel_missing = {
-	RSEQ_OP_BACKEND_NONE, none_run,
-	"RSEQ_OP_BACKEND asks for cpu_opv(2), which is not there, or refused",
-};
-
-static const struct choice membarrier_missing = {
-	RSEQ_OP_BACKEND_NONE, none_run,
-	"RSEQ_OP_BACKEND asks for membarrier(2) with RSEQ, which is not there, or refused",
-};
-
-static const struct choice affinity = {
-	RSEQ_OP_BACKEND_AFFINITY, emulation_run,
-	"this kernel has neither cpu_opv(2) nor membarrier(2) with RSEQ, or a filter "
-	"refuses them; but threads may choose their CPU",
-};
-
-static const struct choice affinity_asked = {
-	RSEQ_OP_BACKEND_AFFINITY, emulation_run, "RSEQ_OP_BACKEND asks for it",
-};
-
-static const struct choice affinity_missing = {
-	RSEQ_OP_BACKEND_NONE, none_run,
-	"RSEQ_OP_BACKEND asks for sched_setaffinity(2), which is refused, or does not "
-	"reach all CPUs",
-};
-
-static const struct choice guard = {
-	RSEQ_OP_BACKEND_GUARD, emulation_run,
-	"nothing waits for sequences, or the kernel has none: there are none in this process",
-};
-
-static const struct choice guard_asked = {
-	RSEQ_OP_BACKEND_GUARD, emulation_run, "RSEQ_OP_BACKEND asks for it",
-};
-
-static _Atomic(const struct choice *) chosen;
 
 /* Ask once more: a filter may have been installed since the fence was chosen. */
 static bool by_membarrier(void)
@@ -85,43 +62,50 @@ static bool by_membarrier(void)
 	return fence_method() == FENCE_MEMBARRIER && fence_membarrier_still_works() && !fence_register();
 }
 
-static const struct choice *choose_by_fence(void)
+static enum rseq_op_backend choose_by_fence(void)
 {
 	switch (fence_method()) {
 	case FENCE_AFFINITY:
-		return &affinity;
+		return RSEQ_OP_BACKEND_AFFINITY;
 	case FENCE_NOTHING:
-		return &guard;
+		return RSEQ_OP_BACKEND_GUARD;
 	default:
-		return by_membarrier() ? &membarrier : &nothing;
+		return by_membarrier() ? RSEQ_OP_BACKEND_MEMBARRIER : RSEQ_OP_BACKEND_NONE;
 	}
 }
 
-static const struct choice *choose(void)
+static bool is_available(enum rseq_op_backend backend)
 {
-	switch (config.backend) {
+	switch (backend) {
 	case RSEQ_OP_BACKEND_KERNEL:
-		return cpu_opv_probe() ? &kernel_missing : &kernel_asked;
+		return !cpu_opv_probe();
 	case RSEQ_OP_BACKEND_MEMBARRIER:
-		return by_membarrier() ? &membarrier_asked : &membarrier_missing;
+		return by_membarrier();
 	case RSEQ_OP_BACKEND_AFFINITY:
-		return fence_method() == FENCE_AFFINITY ? &affinity_asked : &affinity_missing;
-	case RSEQ_OP_BACKEND_GUARD:
-		return &guard_asked;
+		return fence_method() == FENCE_AFFINITY;
 	default:
-		return cpu_opv_probe() ? choose_by_fence() : &kernel;
+		return true;
 	}
+}
+
+static struct choice choose(void)
+{
+	enum rseq_op_backend backend = config.backend;
+
+	if (backend != RSEQ_OP_BACKEND_NONE)
+		return (struct choice){ (uint8_t)backend, is_available(backend) ? ASKED : MISSING };
+	backend = is_available(RSEQ_OP_BACKEND_KERNEL) ? RSEQ_OP_BACKEND_KERNEL : choose_by_fence();
+	return (struct choice){ (uint8_t)backend, CHOSEN };
 }
 
 /* Threads that choose at once may see a filter arrive in between: the first choice counts. */
-static const struct choice *choice(void)
+static struct choice choice(void)
 {
-	const struct choice *c = atomic_load_explicit(&chosen, memory_order_acquire);
+	static _Atomic struct choice chosen;
+	struct choice c = atomic_load_explicit(&chosen, memory_order_acquire), seen = { 0 };
 
-	if (!c) {
+	if (c.reason == UNCHOSEN) {
 		library_ready();
-		const struct choice *seen = NULL;
-
 		c = choose();
 		DELAY_POINT();
 		if (!atomic_compare_exchange_strong(&chosen, &seen, c))
@@ -133,16 +117,19 @@ static const struct choice *choice(void)
 /* The system call knows CPUs only. */
 backend_fn backend_run(enum by by)
 {
-	const struct choice *c = choice();
+	struct choice c = choice();
+	backend_fn run = c.reason == MISSING ? none_run : backends[c.backend].run;
 
-	return c->run == cpu_opv_run && by == BY_CID ? emulation_run : c->run;
+	return run == cpu_opv_run && by == BY_CID ? emulation_run : run;
 }
 
 enum rseq_op_backend rseq_op_backend(const char **why)
 {
-	const struct choice *c = choice();
+	struct choice c = choice();
 
-	if (why)
-		*why = c->why;
-	return c->backend;
+	if (why && c.reason == ASKED)
+		*why = "RSEQ_OP_BACKEND asks for it";
+	else if (why)
+		*why = c.reason == MISSING ? backends[c.backend].missing : backends[c.backend].why;
+	return c.reason == MISSING ? RSEQ_OP_BACKEND_NONE : (enum rseq_op_backend)c.backend;
 }
