@@ -7,8 +7,8 @@
  * kernel says in /proc which mount an open file belongs to, and for each mount which directory of
  * which file system is mounted where. From that follows the name of the file in its file system.
  *
- * This takes openat(2), pread64(2) and close(2) only. A seccomp filter has to allow these anyway, so
- * that the program can be loaded.
+ * This takes openat(2), pread64(2) and close(2) only. The dynamic linker makes these calls too, so
+ * a filter that was there when the program started allows them.
  */
 #include <fcntl.h>
 #include <string.h>

@@ -55,15 +55,14 @@ struct rseq_op_pool {
 };
 
 /*
- * The lock of all pools. It holds the address of a variable that each thread has of its own, so the
- * owner recognises itself: one compare-and-swap takes the lock and says which thread took it. NULL
- * means that the lock is free.
+ * The lock of all pools. It holds the address of the owner's thread-local variable nested, or NULL
+ * if it is free. So one compare-and-swap takes the lock and records the owner.
  *
- * fork() takes the lock as well, because the child could not release it for another thread. The
- * fork handlers of the library are registered before those of any program that uses pools. So
- * fork() runs the program's prepare handlers first: it takes the program's locks before this one,
- * in the same order as a thread that allocates with such a lock held. No function is called with
- * this lock held that may take another.
+ * The prepare handler of fork() takes this lock, because the child could not release a lock that
+ * another thread holds. The library registers its handlers when it is loaded, before those of a
+ * program that is linked with it. So fork() runs the handlers of the program first, and takes the
+ * locks of the program before this lock. A thread that allocates while it holds such a lock uses
+ * the same order. A thread that has this lock takes no other lock.
  */
 static _Atomic(unsigned int *) owner;
 static int fork_handled = ENOMEM;	/* 0 or an errno */
@@ -172,9 +171,9 @@ static size_t range_length(void)
 }
 
 /*
- * The node of a CPU that is plugged in, online or not; -1 if that is unknown. libnuma is not used: its
- * constructor makes system calls in every program that is linked with it, for which a seccomp filter
- * may kill; and it knows the nodes of CPUs only that are online.
+ * The node of a CPU that is plugged in, online or not; -1 if that is unknown. libnuma is not used:
+ * its constructor makes system calls in every program that is linked with it, for which a seccomp
+ * filter may kill; and it knows the nodes of CPUs only that are online.
  */
 static int look_up_node(const struct cpus *nodes, int cpu)
 {

@@ -124,12 +124,13 @@ static long wait_for(long pid)
 }
 
 /*
- * Let a child make the call. Returns 0 if the call succeeded there, -errno if it failed, -EPERM if
- * the filter killed the child or if 100 children could not be waited for, and NO_CHILD.
+ * Let a child make the call. Returns 0 if the call succeeded in the child; -errno if it failed;
+ * -EPERM if the filter killed the child, or after 100 children whose status was lost; NO_CHILD if
+ * clone(2) failed.
  *
- * wait4(2) fails with ECHILD if another thread of the program has waited for the child; or if a
- * signal handler has forked since clone(2), and this is the handler's child. Then a new child has
- * to make the call.
+ * wait4(2) fails with ECHILD in two cases: another thread of the program has waited for the child;
+ * or a signal handler called fork() after clone(2), and this code now runs in the process that
+ * fork() made. Then a new child makes the call.
  */
 static long run_child(long nr, const long args[4], bool quiet)
 {
@@ -178,8 +179,9 @@ long probe(long nr, long a, long b, long c, long d)
 }
 
 /*
- * Here the library makes the call also if no child can: the kernel has it, and a filter that the
- * program has installed since has to allow what the program uses.
+ * As probe(), but if no child can be made, the library makes the call itself. The kernel is known
+ * to have the call, and a filter that the program has installed since must allow what the program
+ * uses.
  */
 long probe_again(long nr, long a, long b, long c, long d)
 {

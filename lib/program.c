@@ -2,7 +2,7 @@
 /*
  * Programs: see program.h. The slow path runs every operation as a program, so that it needs one
  * sequence and not one for each operation. An attempt takes some nanoseconds longer than the
- * sequence in the caller's code, where a backend takes a system call or two.
+ * sequence in the caller's code. A backend needs at least one system call.
  */
 #include "program.h"
 
@@ -13,9 +13,9 @@ _Static_assert(offsetof(struct program, last) == 0 &&
 	       sizeof(struct step) == 4 * sizeof(uintptr_t), "what arch/ knows");
 
 /*
- * The sequence in twelve variants: words of 64 and of 32 bits, the last store relaxed or a release, by
- * the tags of CPUs, by the tags of concurrency IDs, and by lease. RSEQ_OP_BITS and RSEQ_OP_RELEASE
- * tell the primitives of arch/ the first two.
+ * The sequence in twelve variants: for words of 64 and of 32 bits; with a last store that is
+ * relaxed or a release; by the tags of CPUs, by the tags of concurrency IDs, and by lease.
+ * RSEQ_OP_BITS and RSEQ_OP_RELEASE pass the width and the kind of the last store to arch/.
  */
 #define ATTEMPT(name, begin, id_type, in_section)				\
 static int name(struct program *p, id_type id, const int64_t *tags)		\
@@ -109,13 +109,13 @@ int program_leased(struct program *p, int64_t lease, const int64_t *tag)
 	return result(p, by_lease[words_of_32(p)][p->release](p, lease, tag));
 }
 
-/* The operand is a word for the sequence: aligned, and if it is gone, that is a SIGSEGV. */
+/* Can the sequence use the operand as a word? If it is unmapped, the sequence gets a SIGSEGV. */
 static bool is_word(const struct program *p, uint64_t address, uint8_t expect_fault)
 {
 	return address && address % p->len == 0 && address == (uintptr_t)address && !expect_fault;
 }
 
-/* A number of the vector, as a word in memory. */
+/* The address of the low p->len bytes of a number in the vector. */
 static uintptr_t number(const struct program *p, const __u64 *value)
 {
 	bool big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;

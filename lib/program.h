@@ -5,10 +5,9 @@
 #include "internal.h"
 
 /*
- * A program is an operation in the form that one sequence can run, whatever the operation: steps
- * that compare words or copy bytes, and a last step, which stores a word and so commits. The
- * sequence (program.c, and RSEQ_OP_ASM_RUN_STEPS and RSEQ_OP_ASM_COMMIT_LAST in arch/) knows the
- * layout.
+ * A program is an operation as data, which one generic sequence interprets. It has steps, which
+ * compare words or copy bytes, and a last step, which stores a word and so commits. The sequence
+ * (program.c, and RSEQ_OP_ASM_RUN_STEPS and RSEQ_OP_ASM_COMMIT_LAST in arch/) knows the layout.
  *
  * A step may copy into the program itself, for example into the address of a later step. That is
  * how an operation follows pointers.
@@ -19,7 +18,7 @@ struct step {
 	intptr_t kind;		/* STEP_DIFFER, STEP_EQUAL or STEP_COPY() */
 };
 
-/* Go on if the two words differ, or are equal. */
+/* Stop unless the two words differ, or unless they are equal. */
 #define STEP_DIFFER	0
 #define STEP_EQUAL	1
 /* Copy len bytes, at least one, from the first operand to the second. */
@@ -40,15 +39,15 @@ struct program {
 /*
  * Make a program of a vector of the caller's own: comparisons of words, and then the only store.
  * Returns false if the vector has another form; then only a backend can run it.
- * There is room for a step for each operation but the last at @steps.
+ * @steps has room for @nr_ops - 1 steps.
  */
 bool program_of_vector(struct program *p, struct step *steps, const struct cpu_op *ops,
 		       unsigned int nr_ops);
 
 /*
- * Make a program of the vector of a typed operation. It may also store before the last operation:
- * to memory of the caller's own, or that nobody reads before the last store. If the first operation
- * is a fence, the last store is a release.
+ * Make a program of the vector of a typed operation. Such a vector may also store before its last
+ * operation: to memory of the caller's own, or to memory that no thread reads before the last
+ * store. If the vector begins with a memory barrier (CPU_MB_OP), the last store is a release.
  */
 bool program_of_typed(struct program *p, struct step *steps, const struct cpu_op *ops,
 		      unsigned int nr_ops);

@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-/* fence() does not wait for a vector that is being emulated. An empty vector waits for its lock. */
+/* fence() does not wait for an emulated vector. An empty vector for the same place does. */
 static int wait_for_vector(struct place at)
 {
 	return emulation_run(NULL, 0, at, false);

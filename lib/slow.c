@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where an operation goes on when its sequence did not commit: a bounded number of further attempts,
- * where one may succeed; then an attempt by lease (guard.c, F); then the backend. The reason for the
- * backend is counted.
+ * Where an operation goes on when its sequence did not commit: a bounded number of further
+ * attempts, where one may succeed; then an attempt by lease (guard.c, F); then the backend. The
+ * reason for the backend is counted.
  */
 #include <errno.h>
 
@@ -39,7 +39,7 @@ static bool retry_aborted(struct slow *s)
 	return ++s->aborts < config.max_aborts || give_up(s, COUNT_ABORTED);
 }
 
-/* Not at the place, not registered, or the place is closed: which, and will it pass? */
+/* The attempt found another place, no registration, or a closed tag. Is one more worth while? */
 static bool retry_elsewhere(struct slow *s)
 {
 	int index = thread_index(s->at.by);
@@ -61,7 +61,7 @@ static bool valid(struct place at)
 		at.index >= 0 && at.index < rseq_op_cpus;
 }
 
-/* Is another attempt worth while? If not, the outcome or the reason is final. */
+/* Is one more attempt worth while? If not, s->outcome is the result, or s->reason says why not. */
 static bool retry(struct slow *s)
 {
 	if (s->outcome >= 0)
@@ -72,8 +72,9 @@ static bool retry(struct slow *s)
 		if (!valid(s->at))
 			return give_up(s, COUNT_REMOTE);
 		/*
-		 * An attempt that finds the thread unregistered registers it. Where there is no
-		 * attempt it is done here: rseq_op_current_cpu() relies on the registration.
+		 * After an attempt in an unregistered thread, retry_elsewhere() registers the
+		 * thread. If there may be no attempt, the thread is registered here, because
+		 * rseq_op_current_cpu() needs the registration.
 		 */
 		if (thread_cpu() < 0 && (config.force_fallback || fence_method() == FENCE_NOTHING))
 			thread_register();
@@ -122,7 +123,7 @@ int slow_backend(struct slow *s, const struct cpu_op *ops, unsigned int nr_ops, 
 	return ret;
 }
 
-/* Sequences do not abort time and again: the thread just is not at the place, or it was closed. */
+/* A lease helps if the thread was at another place or the tag was closed, not against aborts. */
 static bool may_lease(const struct slow *s)
 {
 	return s->outcome < 0 && valid(s->at) &&

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The typed operations in the slow path. A table says, for each, which vector it is. Everything else
- * follows from the vector: the program for further attempts, and what a backend runs. The two that
- * follow pointers have functions of their own.
+ * The typed operations in the slow path. A table says, for each, which vector it is. Everything
+ * else follows from the vector: the program for further attempts, and what a backend runs. The two
+ * that follow pointers have functions of their own.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -90,7 +90,7 @@ static void add_copy(struct vector *v, int op, intptr_t dst, intptr_t src, uint3
 		.u.memcpy_op = { .dst = (uintptr_t)dst, .src = (uintptr_t)src } };
 }
 
-/* The operand of the last operation may be freed by others. */
+/* Set expect_fault for the operand that the operation added last reaches by a pointer. */
 static void expect_fault(struct vector *v)
 {
 	struct cpu_op *op = &v->ops[v->nr_ops - 1];
@@ -114,11 +114,11 @@ static int last_op(const struct call *c, enum cpu_op_type op)
 	case CPU_MEMCPY_OP:
 		return CPU_MEMCPY_RELEASE_OP;
 	default:
-		return op;	/* a fence comes before it */
+		return op;	/* add_part() puts a memory barrier before it */
 	}
 }
 
-static bool needs_fence(const struct call *c, enum cpu_op_type op)
+static bool needs_barrier(const struct call *c, enum cpu_op_type op)
 {
 	return c->release && (op == CPU_OR_OP || op == CPU_AND_OP || op == CPU_XOR_OP);
 }
@@ -128,9 +128,9 @@ static void add_part(struct vector *v, const struct call *c, const struct part *
 	uint32_t len = part->len ? (uint32_t)c->args[part->len] : c->word;
 	int op = last ? last_op(c, part->op) : (int)part->op;
 
-	if (last && needs_fence(c, part->op))
+	if (last && needs_barrier(c, part->op))
 		v->ops[v->nr_ops++] = (struct cpu_op){ .op = CPU_MB_OP };
-	if (part->op == CPU_MEMCPY_OP && len)	/* no vector copies nothing */
+	if (part->op == CPU_MEMCPY_OP && len)	/* a vector cannot copy 0 bytes */
 		add_copy(v, op, c->args[part->p], c->args[part->value], len);
 	else if (part->op != CPU_MEMCPY_OP)
 		add_number(v, op, c->args[part->p], len, c->args[part->value]);
@@ -155,17 +155,17 @@ static int run(struct call *c, const struct row *row)
 }
 
 /*
- * Operations that follow a pointer. A program follows it within its sequence. A backend cannot: one
- * vector reads the pointer, and the next compares it again and accesses what it points to, which
- * may be gone by then.
+ * Operations that follow a pointer. A program follows the pointer inside its sequence. A backend
+ * needs two vectors or three: the first one reads the pointer, and the next one compares the
+ * pointer again and accesses its target. Another thread may have freed the target in between.
  */
 
-/* A pointer that stays the same and leads nowhere is the caller's fault. */
+/* After so many failures in a row with an unchanged pointer, the caller's pointer is invalid. */
 #define FOLLOWS_MAX	100
 
 struct follow {
 	intptr_t pointer, next;
-	unsigned int nowhere;	/* how often they led there */
+	unsigned int nowhere;	/* failures since the pointers last changed */
 };
 
 /* Let a vector read a pointer. */
@@ -180,8 +180,9 @@ static int follow(struct call *c, struct follow *f, const struct vector *v)
 }
 
 /*
- * A pointer has changed, as often as others please, or leads nowhere: -EFAULT where it
- * has done so time and again.
+ * Must the vectors run again? Yes if a pointer has changed, without a limit. Yes if the target was
+ * not accessible (-EAGAIN), up to FOLLOWS_MAX times with the same pointers; then *ret becomes
+ * -EFAULT.
  */
 static bool start_over(struct follow *f, int *ret)
 {
@@ -200,8 +201,10 @@ static void add_step(struct program *p, const void *a, intptr_t offset, const vo
 }
 
 /*
- * By lease, a pointer that never led anywhere is an error, as in a vector. What it leads to stays
- * while the lease lasts; so it is not accessed here, where it goes unnoticed that it does not last.
+ * May the attempt by lease be made? Not if *v points to memory that was never accessible: the
+ * vectors report that as -EFAULT. The node stays mapped only while the lease lasts, and this
+ * function cannot notice that the lease has ended. So it does not load from the node:
+ * operand_find() asks the kernel.
  */
 static bool leads_somewhere(const intptr_t *args)
 {
@@ -252,7 +255,7 @@ static int run_pop(struct call *c)
 	return ret;
 }
 
-/* **(intptr_t **)(*ptr + off) += inc. Not by lease: the second pointer cannot be checked before. */
+/* **(intptr_t **)(*ptr + off) += inc. Not by lease: no check can cover the second pointer. */
 static int run_add_pointed(struct call *c)
 {
 	const intptr_t ptr = c->args[0], off = c->args[1], inc = c->args[2];

@@ -16,10 +16,10 @@
  *	ret = rseq_op(ops, 3, cpu, 0);
  *
  * @len is the length of each operand in bytes: 1 to CPU_OP_DATA_LEN_MAX for compare_eq, compare_ne
- * and memcpy; 1, 2, 4 or 8 for the others, whose operands are words in the byte order of the
- * machine. Of the numbers @value, @count and @mask the low @len bytes count. The functions check
- * nothing; rseq_op() and cpu_opv(2) return EINVAL for what is invalid. They may be called in any
- * context.
+ * and memcpy; 1, 2, 4 or 8 for the others. The operands of the others are words in the byte order
+ * of the machine, and naturally aligned if the name contains "release". Only the low @len bytes of
+ * @value, @count and @mask are used. These functions check nothing. They may be called anywhere.
+ * For an invalid operation rseq_op() returns -EINVAL, and cpu_opv(2) fails with EINVAL.
  */
 #include <stdint.h>
 
@@ -155,7 +155,8 @@ static inline struct cpu_op cpu_op_mb(void)
 /*
  * cpu_op_expect_fault() - say that an operand may have been freed
  * @op:		An operation.
- * @operand:	0 for its first address, 1 for the second one of compare_eq, compare_ne and memcpy.
+ * @operand:	0 for the first operand of @op (@dst of a copy); 1 for the second operand of
+ *		compare_eq, compare_ne, memcpy or memcpy_release (@src of a copy).
  *
  * If the operand cannot be accessed, the vector fails with EAGAIN instead of EFAULT.
  *

@@ -6,17 +6,19 @@
  * rseq_op(3): operations on per-CPU data, at the price of plain stores. The caller never sees an
  * abort.
  *
- * Each operation runs as a restartable sequence (rseq(2)) where it can. It cannot if the sequence
- * is aborted again and again, if a debugger steps through the sequence, if @cpu is not the current
- * CPU, or if a sequence cannot express the operation. Then a backend runs the operation: the system
- * call cpu_opv(2) or, on a kernel without it, an emulation in user space. Either way the operation
- * does the same, but the backend takes longer. rseq_op(3) lists what the emulation promises less.
+ * Each operation runs as a restartable sequence (rseq(2)) where it can. The slow path of the
+ * library handles the other cases: the sequence is aborted again and again, a debugger steps
+ * through the sequence, @cpu is not the current CPU, or a sequence cannot express the operation.
+ * Then a backend runs the operation: the system call cpu_opv(2) or, on a kernel without it, an
+ * emulation in user space. (For another CPU, the emulation may still run a sequence.) Either way
+ * the operation does the same, but the slow path takes longer. rseq_op(3) lists what the emulation
+ * promises less.
  *
  * Every operation returns
  *	0	it was carried out,
  *	> 0	the number of the comparison that did not hold, counted from 1 (rseq_op()
  *		counts all operations of the vector); nothing after the comparison was done,
- *	< 0	-errno; nothing was done:
+ *	< 0	-errno; nothing was done (but see @old, @v2, @dst and @load in typed.h):
  *		-EINVAL	@cpu is not a possible CPU of this machine; or another argument is
  *			invalid, see the operation
  *		-EFAULT	the backend found that an operand is not accessible. (A sequence gets
@@ -171,8 +173,8 @@ static inline int rseq_op_not_negative(int n)
  * An operation for that number is still correct; it only takes longer.
  *
  * Return: its number, 0 to rseq_op_nr_cpus() - 1. In a thread that is not registered with
- * rseq(2), as it may be until its first operation: 0, or the number that an earlier thread left,
- * whose stack the thread has got. Never fails.
+ * rseq(2), as it may be until its first operation: 0, or the number of an earlier thread that used
+ * the same stack memory. Never fails.
  */
 static inline int rseq_op_current_cpu(void)
 {
@@ -214,13 +216,15 @@ int rseq_op_nr_cpus(void);
 int rseq_op_cpu_possible(int cpu);
 
 /*
- * Where a typed operation goes on when its sequence did not commit; not an interface.
+ * rseq_op_slow() goes on with a typed operation whose sequence was aborted, or found the thread on
+ * another CPU or the CPU closed; not an interface.
  *
  * @first:	The first argument of the operation.
- * @second:	The second one.
+ * @second:	The second argument of the operation.
  * @index:	The CPU, or the concurrency ID with RSEQ_OP_DO_BY_CID.
  * @what:	The operation, RSEQ_OP_DO_..., with the flags of its variant.
- * ...		Its other arguments but @cpu, in the order of its declaration, each as an intptr_t.
+ * ...		The other arguments of the operation, without @cpu, in the order of its declaration,
+ *		each as an intptr_t.
  *
  * Return: the result of the operation.
  */
@@ -243,7 +247,7 @@ enum rseq_op_do {
 	RSEQ_OP_DO_WORD_32 = 0x100,	/* words are of type int32_t, not intptr_t */
 	RSEQ_OP_DO_RELEASE = 0x200,	/* the last store is a release */
 	RSEQ_OP_DO_BY_CID = 0x400,	/* the data are those of a concurrency ID */
-	RSEQ_OP_DO_ABORTED = 0x800,	/* the sequence was aborted; else it was not on the CPU */
+	RSEQ_OP_DO_ABORTED = 0x800,	/* the sequence was aborted; otherwise RSEQ_OP_ELSEWHERE */
 };
 int rseq_op_slow(void *first, intptr_t second, int index, unsigned int what, ...);
 
@@ -278,21 +282,24 @@ int rseq_op_slow(void *first, intptr_t second, int index, unsigned int what, ...
  * @cpu:	Any possible CPU.
  * @flags:	0 or RSEQ_OP_TRY.
  *
- * A vector runs as a sequence if it compares words, and its last operation stores a word and is its
- * only store. The words must be aligned, either all of the width of a pointer or all of 4 bytes,
- * and no operand may have expect_fault. Every other vector needs the backend.
+ * A vector can run as a sequence if its last operation copies, stores, adds to, ors, ands or xors a
+ * word, and each operation before it compares two words, or a word and a number. All words must be
+ * aligned, and all of the width of a pointer or all of 4 bytes. No operand may have expect_fault.
+ * Every other vector needs the backend, for example one with a shift or a memory barrier.
  *
  * If the result is negative, no byte has changed. If a comparison does not hold, the operations
  * before it have taken effect. So put comparisons first.
  *
- * Return: 0; i + 1 if comparison i did not hold, counted from 0; or -errno as above, and
+ * Return: 0; i if the i-th operation is a comparison that did not hold, where all operations are
+ *	counted from 1; or -errno as above, and
  *	-EINVAL	the vector is invalid, as cpu_opv(2) says; or @flags has an unknown flag
- *	-EAGAIN	an operand with expect_fault is not accessible; or, with RSEQ_OP_TRY, the vector cannot
- *		run as a sequence, or not on the CPU where the thread is now: try again with the data
- *		of the current CPU
- * -EFAULT is also returned if @ops is NULL. If @ops cannot be read, the call gets a SIGSEGV, or
- * returns -EFAULT if RSEQ_OP_FORCE_FALLBACK is 1. If another thread unmaps an operand during the
- * call, the emulation may get a SIGSEGV; cpu_opv(2) never does.
+ *	-EAGAIN	an operand with expect_fault is not accessible; or, with RSEQ_OP_TRY, no attempt ended
+ *		the operation: the vector cannot run as a sequence, the thread is on another CPU, the
+ *		CPU stayed closed, or attempts were aborted. The caller may try again with the data of
+ *		the current CPU, but must limit the number of tries
+ * -EFAULT is also returned if @ops is NULL and @nr_ops is not 0. If @ops cannot be read, the call
+ * gets a SIGSEGV, or returns -EFAULT if RSEQ_OP_FORCE_FALLBACK is 1. If another thread unmaps an
+ * operand during the call, the emulation may get a SIGSEGV; cpu_opv(2) never does.
  */
 int rseq_op(const struct cpu_op *ops, unsigned int nr_ops, int cpu, unsigned int flags);
 
@@ -362,10 +369,10 @@ enum rseq_op_backend rseq_op_backend(const char **why);
 const char *rseq_op_backend_name(enum rseq_op_backend backend);
 
 /**
- * struct rseq_op_stats - how many operations did not run as a sequence, since the start
+ * struct rseq_op_stats - how many operations needed the backend or a lease, since the start
  *
- * An operation that needs the backend is counted once, by the reason:
- * @aborted:		RSEQ_OP_MAX_ABORTS attempts in a row were aborted
+ * Each such operation is counted once, by the reason:
+ * @aborted:		RSEQ_OP_MAX_ABORTS attempts of the operation were aborted
  * @remote:		the operation is for a CPU other than the current one
  * @closed:		the backend ran another operation for the CPU, and did not end soon; or the
  *			process has no sequences (RSEQ_OP_BACKEND_GUARD)

@@ -3,8 +3,9 @@
  * The typed operations: a template, for variants.h. Each one tries its sequence once, in the
  * caller's code. If that attempt does not end the operation, the operation goes on in the library.
  *
- * The first line of each comment is the operation as pseudo-code. Every operation returns -errno if
- * it failed, and then has changed nothing: see rseq_op.h.
+ * The first line of each comment is the operation as pseudo-code. If an operation fails, it returns
+ * -errno and has not changed *@v. It may have changed *@old, *@v2, *@dst or *@load, as is said
+ * there. See also rseq_op.h.
  */
 #include <rseq_op/detail/sequences.h>
 
