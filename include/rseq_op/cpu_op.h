@@ -18,7 +18,7 @@
  * @len is the length of each operand in bytes: 1 to CPU_OP_DATA_LEN_MAX for compare_eq, compare_ne
  * and memcpy; 1, 2, 4 or 8 for the others. The operands of the others are words in the byte order
  * of the machine, and naturally aligned if the name contains "release". Only the low @len bytes of
- * @value, @count and @mask are used. These functions check nothing. They may be called anywhere.
+ * @value, @count and @mask are used. These functions check nothing, and any context may call them.
  * For an invalid operation rseq_op() returns -EINVAL, and cpu_opv(2) fails with EINVAL.
  */
 #include <stdint.h>

@@ -364,7 +364,7 @@ enum rseq_op_backend rseq_op_backend(const char **why);
  * rseq_op_backend_name() - name a backend as RSEQ_OP_BACKEND does
  * @backend:	Any number.
  *
- * Return: a constant string; "none" for RSEQ_OP_BACKEND_NONE and for a number that is no backend.
+ * Return: a constant string. RSEQ_OP_BACKEND_NONE and numbers that do not name a backend give "none".
  */
 const char *rseq_op_backend_name(enum rseq_op_backend backend);
 
