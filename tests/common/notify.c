@@ -9,10 +9,20 @@
 #include "notify.h"
 #include "test.h"
 
+int notify_install_filter(const struct sock_filter *code, unsigned short len)
+{
+	struct sock_fprog filter = { .len = len, .filter = (struct sock_filter *)code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -1;
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+}
+
 int notify_install(int also)
 {
 	uint32_t or = (uint32_t)(also ? also : __NR_cpu_opv);
-	struct sock_filter code[] = {
+	const struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_cpu_opv, 4, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, or, 3, 0),
@@ -22,12 +32,8 @@ int notify_install(int also)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -1;
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+	return notify_install_filter(code, ARRAY_SIZE(code));
 }
 
 uint64_t notify_wait(int listener, struct seccomp_data *data)

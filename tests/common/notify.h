@@ -2,6 +2,7 @@
 #ifndef NOTIFY_H
 #define NOTIFY_H
 
+#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdint.h>
 
@@ -9,6 +10,9 @@
  * System calls of one thread, stopped at their entry by seccomp's user notification: the fences of
  * membarrier(2) for restartable sequences, and cpu_opv(2).
  */
+
+/* Install a filter for the calling thread. Return a file to answer the stopped calls with, or -1. */
+int notify_install_filter(const struct sock_filter *code, unsigned short len);
 
 /*
  * Stop those of the calling thread from now on, and of threads and processes that it makes. Stop

@@ -29,6 +29,15 @@ static void need_affinity(void)
 		skip_because("RSEQ_OP_BACKEND is not affinity");
 }
 
+/* The test changes the system, and needs so many CPUs with consecutive numbers. */
+static void need_system_with(int cpus)
+{
+	need_affinity();
+	need_vm();
+	if (allowed_cpu(nr_allowed_cpus() - 1) - allowed_cpu(0) + 1 < cpus)
+		skip_because("not enough CPUs");
+}
+
 /* A vector that is no sequence, wherever the caller is. */
 static int add_two(int cpu)
 {
@@ -77,10 +86,7 @@ static void test_offline_cpu(void **state)
 	int cpu = allowed_cpu(nr_allowed_cpus() - 1);
 
 	(void)state;
-	need_affinity();
-	need_vm();
-	if (nr_allowed_cpus() < 2)
-		skip_because("only one CPU");
+	need_system_with(2);
 	words[cpu][0] = 0;
 	assert_true(set_online(cpu, false));
 	assert_int_equal(add_two(cpu), 0);
@@ -95,10 +101,7 @@ static void test_outside_of_cpuset_eperm(void **state)
 	int first = allowed_cpu(0), last = allowed_cpu(nr_allowed_cpus() - 1);
 
 	(void)state;
-	need_affinity();
-	need_vm();
-	if (last - first < 1)
-		skip_because("only one CPU");
+	need_system_with(2);
 	words[first][0] = words[last][0] = 0;
 	assert_true(make_cpusets());
 	assert_true(set_cpuset("a", first, last - 1));
@@ -191,10 +194,7 @@ static void test_list_of_container_online_cpu_eperm(void **state)
 	int first = allowed_cpu(0), last = allowed_cpu(nr_allowed_cpus() - 1);
 
 	(void)state;
-	need_affinity();
-	need_vm();
-	if (last - first < 1)
-		skip_because("only one CPU");
+	need_system_with(2);
 	assert_true(write_to(LIST, "%d-%d\n", first, last - 1));
 	check_with_list(LIST);
 	check_with_list(CPUS "/offline");
@@ -286,10 +286,7 @@ static void test_mask_outlasts_offline_cpu(void **state)
 	int last = allowed_cpu(nr_allowed_cpus() - 1), cpus[] = { allowed_cpu(0), last }, nr;
 
 	(void)state;
-	need_affinity();
-	need_vm();
-	if (nr_allowed_cpus() < 3)
-		skip_because("fewer than three CPUs");
+	need_system_with(3);
 	for (nr = 1; nr <= 2; nr++) {
 		pid_t control = start_control(cpus, nr);
 		cpu_set_t mine, expected;
@@ -344,10 +341,7 @@ static void test_cpuset_shrinks_and_grows_under_fences(void **state)
 	intptr_t sum = 0;
 
 	(void)state;
-	need_affinity();
-	need_vm();
-	if (last - first < 4)
-		skip_because("fewer than five CPUs");
+	need_system_with(5);
 	memset(words, 0, sizeof(words));
 	assert_true(make_cpusets());
 	assert_true(set_cpuset("a", first, last));

@@ -25,6 +25,7 @@
 #include <rseq_op/lock.h>
 #include "cpus.h"
 #include "fake-list.h"
+#include "notify.h"
 
 static const struct {
 	const char *list;
@@ -208,18 +209,14 @@ static int work(const char *list)
 
 static int install_filter(void)
 {
-	struct sock_filter code[] = {
+	const struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -1;
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+	return notify_install_filter(code, ARRAY_SIZE(code));
 }
 
 static int program = -1;	/* this one, as a file */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "fake-list.h"
+#include "notify.h"
 #include "threads.h"
 
 /* What is done at the n-th call: 0, an errno to refuse it with, or INTERRUPTED. */
@@ -45,7 +46,7 @@ static int calls_per_vector(void)
 /* Of the calling thread; the file to supervise it with, or -1. */
 static int install_filter(void)
 {
-	struct sock_filter code[] = {
+	const struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_cpu_opv, 5, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 4, 0),
@@ -57,12 +58,8 @@ static int install_filter(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog filter = { .len = ARRAY_SIZE(code), .filter = code };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -1;
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+	return notify_install_filter(code, ARRAY_SIZE(code));
 }
 
 /* Calls that are not counted: registrations for fences, and files that are opened. */

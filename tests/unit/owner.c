@@ -244,12 +244,13 @@ static int be_child(void *arg)
 	return 0;
 }
 
-static pid_t start_child(char *stack, size_t size)
+static pid_t start_child(void)
 {
+	static _Alignas(16) char stack[1 << 16];
 	pid_t pid;
 
 	child_actor = (struct actor){ .listener = -2, .may_end = true };
-	pid = clone(be_child, stack + size, CLONE_VM | CLONE_FILES | SIGCHLD, &child_actor);
+	pid = clone(be_child, stack + sizeof(stack), CLONE_VM | CLONE_FILES | SIGCHLD, &child_actor);
 	assert_true(pid > 0);
 	return pid;
 }
@@ -270,18 +271,25 @@ static void reap(pid_t pid)
 	close(child_actor.listener);
 }
 
+/* Let a child close the guard and die. Returns the child, which is a zombie. */
+static pid_t leave_dead_owner(void)
+{
+	pid_t pid = start_child();
+
+	wait_for_owner(&child_actor);
+	kill_child(pid);
+	return pid;
+}
+
 static void test_owner_process_killed_next_vector_takes_over(void **state)
 {
-	static _Alignas(16) char stack[1 << 16];
 	int reaped;
 
 	(void)state;
 	need_emulation();
 	for (reaped = 0; reaped < 2; reaped++) {
-		pid_t pid = start_child(stack, sizeof(stack));
+		pid_t pid = leave_dead_owner();
 
-		wait_for_owner(&child_actor);
-		kill_child(pid);
 		assert_false(open_to_sequences());
 		if (reaped)
 			reap(pid);
@@ -294,14 +302,13 @@ static void test_owner_process_killed_next_vector_takes_over(void **state)
 
 static void test_owner_process_killed_sleeping_waiters_take_over(void **state)
 {
-	static _Alignas(16) char stack[1 << 16];
 	struct actor waiter[3] = { { 0 } };
 	pid_t pid;
 	int i;
 
 	(void)state;
 	need_emulation();
-	pid = start_child(stack, sizeof(stack));
+	pid = start_child();
 	wait_for_owner(&child_actor);
 	for (i = 0; i < 3; i++)
 		start(&waiter[i], be_waiter);
@@ -319,16 +326,13 @@ static void test_owner_process_killed_sleeping_waiters_take_over(void **state)
 /* The next caller's operation would normally run as a sequence, or with a lease. */
 static void test_owner_process_killed_typed_operation_takes_over(void **state)
 {
-	static _Alignas(16) char stack[1 << 16];
 	bool on_it;
 
 	(void)state;
 	need_emulation();
 	for (on_it = false;; on_it = true) {
-		pid_t pid = start_child(stack, sizeof(stack));
+		pid_t pid = leave_dead_owner();
 
-		wait_for_owner(&child_actor);
-		kill_child(pid);
 		pin_to(on_it ? there : here);
 		words[0] = 5;
 		assert_int_equal(rseq_op_addv(&words[0], 3, there), 0);
@@ -344,20 +348,15 @@ static void test_owner_process_killed_typed_operation_takes_over(void **state)
 
 static void test_owner_process_killed_fence_ends(void **state)
 {
-	static _Alignas(16) char stack[1 << 16];
 	pid_t pid;
 
 	(void)state;
 	need_emulation();
-	pid = start_child(stack, sizeof(stack));
-	wait_for_owner(&child_actor);
-	kill_child(pid);
+	pid = leave_dead_owner();
 	assert_int_equal(rseq_op_fence_all(), 0);
 	assert_true(open_to_sequences());
 	reap(pid);
-	pid = start_child(stack, sizeof(stack));
-	wait_for_owner(&child_actor);
-	kill_child(pid);
+	pid = leave_dead_owner();
 	assert_int_equal(rseq_op_fence(there), 0);
 	assert_true(open_to_sequences());
 	reap(pid);
@@ -475,16 +474,13 @@ static void answer_all(const struct actor *a)
 
 static void test_owner_dead_two_waiters_one_takes_over(void **state)
 {
-	static _Alignas(16) char stack[1 << 16];
 	struct actor first = { 0 }, second = { 0 };
 	uint64_t call, fence;
 	pid_t pid;
 
 	(void)state;
 	need_emulation();
-	pid = start_child(stack, sizeof(stack));
-	wait_for_owner(&child_actor);
-	kill_child(pid);
+	pid = leave_dead_owner();
 	reap(pid);
 	start(&first, be_waiter_in_futex);
 	while (first.listener == -2)
@@ -556,15 +552,12 @@ static bool start_namesake(struct actor *a, int tid)
 
 static void test_owner_id_used_again_waiters_go_on(void **state)
 {
-	static _Alignas(16) char stack[1 << 16];
 	struct actor namesake = { 0 }, waiter = { 0 };
 	pid_t pid;
 
 	(void)state;
 	need_emulation();
-	pid = start_child(stack, sizeof(stack));
-	wait_for_owner(&child_actor);
-	kill_child(pid);
+	pid = leave_dead_owner();
 	reap(pid);
 	if (!start_namesake(&namesake, pid)) {
 		assert_int_equal(add_both(), 0);
