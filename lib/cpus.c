@@ -30,7 +30,7 @@ int rseq_op_cpus = RSEQ_OP_CPU_MAX;
 bool cpus_read_sysfs(struct cpus *cpus, const char *name)
 {
 	char path[PATH_SIZE] = "/sys";
-	bool read = false;
+	bool read;
 	long fd;
 
 	strcat(path, name);

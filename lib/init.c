@@ -23,7 +23,7 @@ static void make_ready(void)
 {
 	cpus_init();
 	fence_init();
-	rseq_ask();
+	rseq_missing();		/* keeps the answer for the first operation of each thread */
 	if (probe_single_threaded())
 		fence_register();
 	incarnation();		/* asks for madvise(2) */

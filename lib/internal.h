@@ -66,7 +66,6 @@ struct place {
 void registration_init(void);
 int thread_cpu(void);		/* < 0: the thread is not registered */
 int thread_index(enum by by);	/* its CPU or concurrency ID; < 0: not registered */
-void rseq_ask(void);		/* ask for rseq(2), if libc does not register threads */
 bool rseq_works(void);
 bool rseq_missing(void);	/* the kernel has no rseq(2), or a filter says so */
 bool thread_register(void);	/* returns whether the thread is registered now */

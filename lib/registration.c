@@ -133,12 +133,6 @@ bool rseq_works(void)
 	return ask_rseq() == -EINVAL;
 }
 
-void rseq_ask(void)
-{
-	if (!libc_registers())
-		ask_rseq();
-}
-
 bool rseq_missing(void)
 {
 	return !libc_registers() && ask_rseq() == -ENOSYS;

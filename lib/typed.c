@@ -301,7 +301,7 @@ static int run_add_pointed(struct call *c)
 int rseq_op_slow(void *first, intptr_t second, int index, unsigned int what, ...)
 {
 	const unsigned int nr = what & (RSEQ_OP_DO_WORD_32 - 1);
-	const struct row *row = &rows[nr];
+	const struct row *row;
 	struct call c = {
 		.slow = slow_begin((struct place){ what & RSEQ_OP_DO_BY_CID ? BY_CID : BY_CPU, index },
 				   what & RSEQ_OP_DO_ABORTED ? RSEQ_OP_ABORTED : RSEQ_OP_ELSEWHERE,
@@ -315,6 +315,7 @@ int rseq_op_slow(void *first, intptr_t second, int index, unsigned int what, ...
 
 	if (nr >= ARRAY_SIZE(rows))
 		return -EINVAL;
+	row = &rows[nr];
 	va_start(args, what);
 	for (i = 2; i < row->nr_args; i++)
 		c.args[i] = va_arg(args, intptr_t);
